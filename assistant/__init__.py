@@ -1,0 +1,1 @@
+"""From measurements and a question to an answer: language model, chat session, panels and page."""

@@ -1,0 +1,1 @@
+"""Values and readers: everything that comes from a file, before any model has looked at it."""

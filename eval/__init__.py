@@ -1,0 +1,1 @@
+"""Benchmarks and evaluators. Stands on `data`, `encoders` and `assistant`; nothing imports it but the command line."""

@@ -1,0 +1,1 @@
+"""Training recipes. Stands on `data`, `encoders` and `assistant`; nothing imports it but the command line."""
