@@ -225,6 +225,8 @@ class RepetitionSet:
     unit: str
     joints: tuple[str, ...]
     repetitions: tuple[Repetition, ...]
+    name: str = ""
+    """What is repeated, where it was recognised: "squat", "wave", ...; empty otherwise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -346,8 +348,11 @@ class Answer:
     text: str
     evidence: tuple[Evidence, ...]
     timings_s: dict[str, float]
-    finished: Literal["end", "length", "stopped"] = "end"
+    finished: Literal["no", "end", "stopped"] = "end"
+    """"no" while it is still being written."""
     basis: str = ""
-    """Which branches of the encoding were used, in words."""
+    """What the answer rests on, in words: the kind of measurement, and earlier turns left out."""
+    unmeasured: tuple[str, ...] = ()
+    """Numbers in the text that no fact contains."""
 
 

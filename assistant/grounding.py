@@ -1,0 +1,48 @@
+"""Does the answer say what was measured? Which facts it speaks of, and which of its numbers nobody measured."""
+
+from __future__ import annotations
+
+import re
+
+from motionqa.data.schema import Evidence, Fact
+
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)?")
+_WORD = re.compile(r"[a-z]{3,}")
+_FILLER = frozenset(
+    "the person and from with that this are is was does did has have for not but their they his her its about into "
+    "then than what which when where while there both measurements say says doing movement clip".split()
+)
+_SPELT = {w: str(i) for i, w in enumerate("zero one two three four five six seven eight nine ten".split())}
+
+
+def numbers_in(text: str) -> set[float]:
+    """The numbers a text mentions, digits or small ones in words."""
+    lowered = text.lower()
+    spelt = {float(digit) for word, digit in _SPELT.items() if re.search(rf"\b{word}\b", lowered) and word != "one"}
+    return {float(n.replace(",", ".")) for n in _NUMBER.findall(lowered)} | spelt
+
+
+def _content(text: str) -> set[str]:
+    return {w.rstrip("s") for w in _WORD.findall(text.lower())} - _FILLER
+
+
+def cite(answer: str, facts: tuple[Fact, ...]) -> tuple[Evidence, ...]:
+    """The facts the answer was given, each with whether the answer speaks of it.
+
+    A fact counts as spoken of when the answer repeats one of its numbers together with one of its words, or at least
+    half of its content words.
+    """
+    said_numbers, said_words = numbers_in(answer), _content(answer)
+    evidence = []
+    for fact in facts:
+        words = _content(fact.text)
+        shared = words & said_words
+        same_number = bool(numbers_in(fact.text) & said_numbers)
+        evidence.append(Evidence(fact, cited=bool(shared) and (same_number or 2 * len(shared) >= len(words))))
+    return tuple(evidence)
+
+
+def unmeasured_numbers(answer: str, question: str, facts: tuple[Fact, ...]) -> tuple[str, ...]:
+    """Numbers of the answer that stand neither in the question nor in any fact: not to be trusted."""
+    known = numbers_in(question).union(*(numbers_in(fact.text) for fact in facts))
+    return tuple(f"{n:g}" for n in sorted(numbers_in(answer) - known))

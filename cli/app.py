@@ -1,0 +1,34 @@
+"""`motionqa app`: the chat page."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def app(
+    host: str = "127.0.0.1", port: int = 7860, llm: str | None = None, llm_model: str | None = None, mcp: bool = False
+) -> int:
+    """Serves the chat page until interrupted.
+
+    Args:
+        host: address to listen on; 0.0.0.0 lets other machines in
+        port: port to listen on
+        llm: directory, hub id or OpenAI-compatible server's URL instead of the embedded model
+        llm_model: which of the server's models
+        mcp: also offer the `ask` tool to MCP clients
+    """
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from motionqa.assistant.session import load_engine
+    from motionqa.assistant.ui import launch
+    from motionqa.data.schema import InputError
+
+    print("Loading the language model (the first start unpacks it, about 20 s) …", flush=True)
+    try:
+        engine = load_engine(llm, llm_model=llm_model)
+    except InputError as error:
+        print(f"motionqa: {error}", file=sys.stderr)
+        return 2
+    print(f"motionqa with {engine.llm.name}: http://{host}:{port}", flush=True)
+    launch(engine, host, port, mcp=mcp)
+    return 0

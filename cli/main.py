@@ -1,0 +1,152 @@
+"""`motionqa COMMAND`: the engine from the shell. Exit status 2 with one line on standard error for bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from motionqa.cli.app import app
+from motionqa.data.schema import InputError
+
+Clip = Annotated[Path, tyro.conf.Positional]
+
+
+def ask(
+    clip: Clip,
+    question: tyro.conf.Positional[str],
+    /,
+    person: int | None = None,
+    start_s: float = 0.0,
+    llm: str | None = None,
+    llm_model: str | None = None,
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    cache: bool = True,
+) -> int:
+    """Answers a question about the person's movement in a video or motion file.
+
+    Args:
+        clip: video or motion file
+        question: what to find out
+        person: number of the person, where several are in view
+        start_s: analyse a long video from here
+        llm: directory, hub id or OpenAI-compatible server's URL instead of the embedded model
+        llm_model: which of the server's models
+        json_output: print the answer with its evidence as JSON
+        cache: keep the clip's encoding for the next question
+    """
+    from motionqa.assistant.session import ChatSession, load_engine
+    from motionqa.encoders.people import PersonChoice
+
+    engine = load_engine(llm, llm_model=llm_model, encoder=_config(start_s), use_cache=cache)
+    session = ChatSession(engine)
+    session.set_clip(clip, _progress_line(), PersonChoice(person_id=person) if person is not None else None)
+    shown, answer = "", None
+    for answer in session.ask(question):
+        if not json_output:
+            print(answer.text[len(shown) :], end="", flush=True)
+            shown = answer.text
+    assert answer is not None
+    if json_output:
+        print(json.dumps(asdict(answer), indent=2))
+        return 0
+    print()
+    for evidence in answer.evidence:
+        mark = "*" if evidence.cited else " "
+        print(f" {mark} {evidence.fact.start_s:5.1f}-{evidence.fact.end_s:.1f} s  {evidence.fact.text}")
+    if answer.unmeasured:
+        print(f" ! not measured: {', '.join(answer.unmeasured)}")
+    for note in session.encoding.notes if session.encoding else ():
+        print(f" ! {note}")
+    return 0
+
+
+def describe(
+    clip: Clip, /, person: int | None = None, start_s: float = 0.0, max_tokens: int = 300, cache: bool = True
+) -> int:
+    """Prints what was measured about the movement, in words; no language model is used.
+
+    Args:
+        clip: video or motion file
+        person: number of the person, where several are in view
+        start_s: analyse a long video from here
+        max_tokens: about how long the text may be
+        cache: keep the clip's encoding
+    """
+    from motionqa.data.cache import EncodingCache
+    from motionqa.encoders.clip_encoder import ClipEncoder
+    from motionqa.encoders.describe import describe as in_words
+    from motionqa.encoders.people import PersonChoice
+
+    encoder = ClipEncoder(_config(start_s), EncodingCache() if cache else None)
+    choice = PersonChoice(person_id=person) if person is not None else None
+    encoding = encoder.encode(clip, _progress_line(), choice)
+    print(in_words(encoding.report, max_tokens))
+    for note in (*encoding.notes, *encoding.report.warnings):
+        print(f" ! {note}")
+    return 0
+
+
+def info(file: Clip, /) -> int:
+    """Prints what a video or motion file holds and how that was detected.
+
+    Args:
+        file: video or motion file
+    """
+    from motionqa.data.motion_files import looks_like_motion_file, read_motion
+    from motionqa.data.video import read_clip
+
+    if looks_like_motion_file(file):
+        found = asdict(read_motion(file).info)
+        detected = found.pop("detected")
+        notes = found.pop("notes")
+        for name, value in found.items():
+            print(f"{name:10} {value}" + (f"   ({detected[name]})" if name in detected else ""))
+    else:
+        clip = read_clip(file)
+        notes = clip.notes
+        print(f"format     video, {clip.codec}")
+        print(f"size       {clip.width} x {clip.height}, turned by {clip.rotation_deg} degrees")
+        rate = "varying" if clip.variable_rate else "constant"
+        print(f"frames     {clip.source_frames} in {clip.duration_s:.2f} s, {clip.source_fps:.2f} fps, {rate}")
+        print(f"analysed   {len(clip)} frames from {clip.times_s[0]:.2f} s to {clip.times_s[-1]:.2f} s")
+    for note in notes:
+        print(f" ! {note}")
+    return 0
+
+
+def _config(start_s: float):  # noqa: ANN202 - heavy import kept inside
+    from motionqa.data.video import DecodeConfig
+    from motionqa.encoders.clip_encoder import EncoderConfig
+
+    return EncoderConfig(decode=DecodeConfig(start_s=start_s))
+
+
+def _progress_line():  # noqa: ANN202
+    """Stage and percentage on standard error, on one line; silent where that is not a terminal."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(stage: str, share: float) -> None:
+        print(f"\r{stage}: {share:4.0%}   ", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
+
+    return show
+
+
+COMMANDS = {"ask": ask, "describe": describe, "info": info, "app": app}
+
+
+def main() -> None:
+    """Entry point of the `motionqa` command."""
+    os.environ.setdefault("GLOG_minloglevel", "2")  # mediapipe's start-up chatter
+    try:
+        status = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="motionqa", description=__doc__)
+    except InputError as error:
+        print(f"motionqa: {error}", file=sys.stderr)
+        status = 2
+    sys.exit(status)

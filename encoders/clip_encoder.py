@@ -1,0 +1,176 @@
+"""A file in, a `ClipEncoding` out: composes the branches, reports progress, keeps results in the cache."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from motionqa.data.cache import EncodingCache, encoding_key
+from motionqa.data.motion_files import MotionOverrides, looks_like_motion_file, read_motion
+from motionqa.data.schema import ClipEncoding, InputError, MotionRecording, Pose3D, PoseSequence
+from motionqa.data.video import DecodeConfig, file_sha256, read_clip
+from motionqa.encoders.kinematics import KinematicsConfig, analyse
+from motionqa.encoders.lift import from_image, place_in_space
+from motionqa.encoders.people import PeopleConfig, PersonChoice, choose_person, find_people
+from motionqa.encoders.pose import PoseConfig, estimate_pose
+
+Progress = Callable[[str, float], None]
+"""Called with the stage's name and the share of it that is done, 0 to 1."""
+
+
+class Cancelled(Exception):
+    """The user stopped the encoding or started another one."""
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Everything the encoding of a clip depends on; part of its cache key."""
+
+    decode: DecodeConfig = DecodeConfig()
+    people: PeopleConfig = PeopleConfig()
+    pose: PoseConfig = PoseConfig()
+    kinematics: KinematicsConfig = KinematicsConfig()
+    person: PersonChoice = PersonChoice()
+    motion_file: MotionOverrides = field(default_factory=MotionOverrides)
+
+
+class ClipEncoder:
+    """Encodes videos and motion files alike. Holds no state but its configuration and the cache."""
+
+    def __init__(self, config: EncoderConfig = EncoderConfig(), cache: EncodingCache | None = None) -> None:
+        self.config = config
+        self.cache = cache
+
+    def encode(
+        self, path: str | Path, progress: Progress | None = None, person: PersonChoice | None = None
+    ) -> ClipEncoding:
+        """The encoding of one person in a file; from the cache when file and configuration are known.
+
+        Raise `Cancelled` from `progress` to stop. InputError for anything that is wrong with the file.
+        """
+        path = Path(path)
+        config = replace(self.config, person=person) if person else self.config
+        progress = progress or (lambda stage, share: None)
+        if not path.is_file():
+            raise InputError(f"There is no file {path.name!r}.")
+        started = time.perf_counter()
+        key = encoding_key(file_sha256(path), config)
+        if self.cache and (known := self.cache.load(key, lambda pose: analyse(pose, config.kinematics))):
+            progress("known already", 1.0)
+            return replace(known, name=path.name, timings_s={"cache": time.perf_counter() - started})
+        read = _encode_motion if looks_like_motion_file(path) else _encode_video
+        encoding = read(path, config, progress)
+        if self.cache:
+            self.cache.save(key, encoding)
+        return encoding
+
+
+class _Stopwatch:
+    """Seconds per stage, with the stage announced as it starts."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+        self._since = time.perf_counter()
+
+    def stage(self, name: str) -> Callable[[float], None]:
+        self._progress(name, 0.0)
+        return lambda share: self._progress(name, share)
+
+    def done(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = now - self._since
+        self._since = now
+
+
+def _encode_video(path: Path, config: EncoderConfig, progress: Progress) -> ClipEncoding:
+    watch = _Stopwatch(progress)
+    watch.stage("reading")
+    clip = read_clip(path, config.decode)
+    watch.done("reading")
+    people = find_people(clip, config.people, watch.stage("finding people"))
+    track = choose_person(people, config.person, clip)
+    watch.done("finding people")
+    pose = estimate_pose(clip, track, config.pose, watch.stage("following the body"))
+    watch.done("following the body")
+    watch.stage("measuring")
+    pose3d = _seen_part(place_in_space(pose.image, pose.world))
+    report = analyse(pose3d, config.kinematics)
+    watch.done("measuring")
+    notes = list(clip.notes)
+    if len(pose.image) < len(clip):
+        notes.append(f"The file is damaged after {pose.image.times_s[-1]:.1f} s; what comes before was analysed.")
+    if len(people) > 1:
+        notes.append(
+            f"{len(people)} people were seen; the answers are about person {track.person_id}, "
+            f"in view from {track.times_s[0]:.1f} s to {track.times_s[-1]:.1f} s."
+        )
+    return ClipEncoding(
+        content_sha256=clip.content_sha256,
+        name=path.name,
+        kind="video",
+        duration_s=clip.duration_s,
+        people=people,
+        person_id=track.person_id,
+        pose=pose.image,
+        pose3d=pose3d,
+        report=report,
+        notes=tuple(notes),
+        timings_s=watch.seconds,
+    )
+
+
+def _seen_part(pose: Pose3D) -> Pose3D:
+    """The stretch from the first to the last frame in which the person is seen."""
+    seen = (pose.confidence.max(axis=1) > 0).nonzero()[0]
+    span = slice(int(seen[0]), int(seen[-1]) + 1)
+    return replace(
+        pose, times_s=pose.times_s[span], xyz_m=pose.xyz_m[span], confidence=pose.confidence[span]
+    )  # fmt: skip
+
+
+def _encode_motion(path: Path, config: EncoderConfig, progress: Progress) -> ClipEncoding:
+    watch = _Stopwatch(progress)
+    watch.stage("reading")
+    recording = read_motion(path, config.motion_file)
+    watch.done("reading")
+    watch.stage("measuring")
+    pose3d, pose = _chosen(recording, config.person, path)
+    report = analyse(pose3d, config.kinematics)
+    watch.done("measuring")
+    notes = list(recording.info.notes) + list(pose3d.notes)
+    everyone = recording.poses or recording.image_poses
+    if len(everyone) > 1:
+        notes.append(f"{len(everyone)} people are in the file; the answers are about person {pose3d.person_id}.")
+    return ClipEncoding(
+        content_sha256=file_sha256(path),
+        name=path.name,
+        kind="motion",
+        duration_s=float(pose3d.times_s[-1] - pose3d.times_s[0] + 1 / pose3d.fps),
+        people=(),
+        person_id=pose3d.person_id,
+        pose=pose,
+        pose3d=pose3d,
+        report=report,
+        notes=tuple(notes),
+        timings_s=watch.seconds,
+    )
+
+
+def _chosen(recording: MotionRecording, choice: PersonChoice, path: Path) -> tuple[Pose3D, PoseSequence | None]:
+    """The person asked for; else the one seen longest."""
+    everyone: tuple[Pose3D, ...] | tuple[PoseSequence, ...] = recording.poses or recording.image_poses
+    if not everyone:
+        raise InputError(f"{path.name!r} holds no person.")
+    if choice.person_id is None:
+        person = max(everyone, key=lambda p: float(p.confidence.sum()))
+    else:
+        by_id = {p.person_id: p for p in everyone}
+        if choice.person_id not in by_id:
+            raise InputError(f"There is no person {choice.person_id} in {path.name!r}; it has {sorted(by_id)}.")
+        person = by_id[choice.person_id]
+    if isinstance(person, Pose3D):
+        return person, None
+    return _seen_part(from_image(person)), person
