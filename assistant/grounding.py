@@ -9,10 +9,13 @@ from motionqa.data.schema import Evidence, Fact
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)?")
 _WORD = re.compile(r"[a-z]{3,}")
 _FILLER = frozenset(
-    "the person and from with that this are is was does did has have for not but their they his her its about into "
-    "then than what which when where while there both measurements say says doing movement clip".split()
+    re.findall(
+        r"\w+",
+        """the person and from with that this are is was does did has have for not but their they his her its about
+        into then than what which when where while there both measurements say says doing movement clip""",
+    )
 )
-_SPELT = {w: str(i) for i, w in enumerate("zero one two three four five six seven eight nine ten".split())}
+_SPELT = {word: str(i) for i, word in enumerate(("zero", "one", "two", "three", "four", "five", "six", "seven"))}
 
 
 def numbers_in(text: str) -> set[float]:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from urllib.parse import urlparse
 
 from motionqa.data.cache import cache_root
@@ -37,14 +37,24 @@ class GenerationConfig:
     seed: int = 0
 
 
+@runtime_checkable
 class LanguageModel(Protocol):
     """What the chat needs of a language model."""
 
-    name: str
-    context_tokens: int
-    """Longest prompt and answer together."""
-    parameters: int | None
-    """Size, where it is known: small models are shown fewer facts."""
+    @property
+    def name(self) -> str:
+        """What users know it by."""
+        ...
+
+    @property
+    def context_tokens(self) -> int:
+        """Longest prompt and answer together."""
+        ...
+
+    @property
+    def parameters(self) -> int | None:
+        """Size, where it is known: small models are shown fewer facts."""
+        ...
 
     def count_tokens(self, conversation: Conversation) -> int:
         """Tokens of the conversation as the model is shown it (an estimate for servers)."""
@@ -88,7 +98,9 @@ def embedded_directory() -> Path:
 def _unpack_gguf(gguf: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     packed = AutoModelForCausalLM.from_pretrained(
         gguf.parent,
         gguf_file=gguf.name,
@@ -117,11 +129,13 @@ class LocalModel:
     def __init__(self, source: str | Path, name: str) -> None:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         device, dtype = best_device()
         try:
             self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
-            self.model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source, dtype=dtype).to(device)
+            self.model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, device_map=device)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"The language model {str(source)!r} could not be loaded: {str(error).splitlines()[0]} "
@@ -182,7 +196,7 @@ class LocalModel:
                         stopping_criteria=[halt],
                         pad_token_id=self.tokenizer.pad_token_id or self.tokenizer.eos_token_id,
                     )
-            except BaseException as error:  # noqa: BLE001 - handed to the reader of the stream, below
+            except BaseException as error:
                 failure.append(error)
                 streamer.end()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from motionqa.data.schema import Array, ClipEncoding, Pose3D, PoseSequence
+from motionqa.data.schema import Array, ClipEncoding, PersonTrack, Pose3D, PoseSequence
 from motionqa.data.skeleton import Skeleton
 from motionqa.data.video import DecodeConfig, iter_frames, read_clip
 from motionqa.data.video_writer import Frame, write_video
@@ -27,7 +27,7 @@ def draw_clip(
     target: Path,
     decode: DecodeConfig = DecodeConfig(),
     max_side: int = 854,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Path:
     """Writes the annotated video of an encoded file to `target` (mp4) and returns it.
 
@@ -56,8 +56,6 @@ def time_offset_s(encoding: ClipEncoding) -> float:
 def _video_frames(
     path: Path, encoding: ClipEncoding, pose: PoseSequence, decode: DecodeConfig, max_side: int
 ) -> Iterator[Frame]:
-    import cv2
-
     clip = read_clip(path, decode)
     for time_s, image in zip(clip.times_s, iter_frames(clip, max_side), strict=False):
         image = image.copy()  # noqa: PLW2901 - decoders may reuse their buffer
@@ -71,10 +69,26 @@ def _video_frames(
         _caption(image, encoding, float(time_s))
         for track in encoding.people:
             if track.person_id != encoding.person_id and track.times_s[0] <= time_s <= track.times_s[-1]:
-                x, y, radius = (v * unit for v in track.circle_at(float(time_s)))
-                cv2.circle(image, (round(x), round(y)), round(radius), (160, 160, 160), 1, cv2.LINE_AA)
-                _text(image, f"person {track.person_id}", (round(x - radius / 2), round(y - radius)), 0.45)
+                mark_person(image, track, float(time_s), unit, (170, 170, 170), 1)
         yield float(time_s), image
+
+
+def mark_person(
+    image: UInt8[Array, "H W 3"],
+    track: PersonTrack,
+    time_s: float,
+    unit: float,
+    colour: tuple[int, int, int],
+    width: int,
+) -> None:
+    """An upright ellipse about a tracked person, with their number; `unit` is image pixels per source pixel."""
+    import cv2
+
+    x, y, radius = (v * unit for v in track.circle_at(time_s))
+    cv2.ellipse(
+        image, (round(x), round(y)), (round(0.5 * radius), round(radius)), 0, 0, 360, colour, width, cv2.LINE_AA
+    )
+    _text(image, f"person {track.person_id}", (round(x - 0.5 * radius), max(16, round(y - 1.05 * radius))), 0.5)
 
 
 def _outline(image: UInt8[Array, "H W 3"], mask: Array) -> None:
@@ -95,20 +109,28 @@ def draw_skeleton(
     import cv2
 
     thick = max(2, round(max(image.shape[:2]) / 300))
-    shown = [not (_FACE & set(name.split("_"))) for name in skeleton.joints]
     points = [tuple(int(v) for v in np.clip(np.nan_to_num(p), -4000, 4000)) for p in xy]
-    bones = [*skeleton.bones]
-    if "left_hip" in skeleton and "pelvis" not in skeleton:  # COCO-like sets have no spine: close the trunk
-        index = skeleton.index
-        bones += [(index("left_hip"), index("right_hip")), (index("left_shoulder"), index("right_shoulder"))]
-    for parent, child in bones:
+    for parent, child in drawn_bones(skeleton):
         sure = min(confidence[parent], confidence[child])
-        if sure > 0.15 and shown[parent] and shown[child]:
+        if sure > 0.15:
             width = thick if sure > 0.5 else 1
             cv2.line(image, points[parent], points[child], side_colour(skeleton.joints[child]), width, cv2.LINE_AA)
     for joint, point in enumerate(points):
-        if confidence[joint] > 0.5 and shown[joint]:
+        if confidence[joint] > 0.5 and not _of_face(skeleton.joints[joint]):
             cv2.circle(image, point, thick + 1, side_colour(skeleton.joints[joint]), -1, cv2.LINE_AA)
+
+
+def _of_face(joint: str) -> bool:
+    return bool(_FACE & set(joint.split("_")))
+
+
+def drawn_bones(skeleton: Skeleton) -> tuple[tuple[int, int], ...]:
+    """(parent, child) pairs worth drawing: no face details, and a closed trunk where the set has no spine."""
+    bones = [(p, c) for p, c in skeleton.bones if not _of_face(skeleton.joints[p]) and not _of_face(skeleton.joints[c])]
+    if "left_hip" in skeleton and "pelvis" not in skeleton:
+        pairs = (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"))
+        bones += [(skeleton.index(a), skeleton.index(b)) for a, b in pairs]
+    return tuple(bones)
 
 
 def side_colour(joint: str) -> tuple[int, int, int]:

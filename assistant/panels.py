@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 
-from motionqa.assistant.overlay import LEFT, MIDDLE, RIGHT, side_colour
+from motionqa.assistant.overlay import LEFT, MIDDLE, RIGHT, drawn_bones, side_colour
 from motionqa.data.schema import Answer, ClipEncoding, Fact, Pose3D
 
 MAX_ANGLES = 6
@@ -57,7 +57,8 @@ def space_player(encoding: ClipEncoding, plotly_js_url: str, max_frames: int = 1
     pad = 0.1
     axes = {
         f"{name}axis": {"range": [low[i] - pad, high[i] + pad], "showticklabels": False, "title": "",
-                        "backgroundcolor": "rgba(128,128,128,0.08)", "gridcolor": "rgba(128,128,128,0.3)"}
+                        "showbackground": name == "z", "backgroundcolor": "rgba(128,128,128,0.15)",
+                        "gridcolor": "rgba(128,128,128,0.35)", "zeroline": False}
         for i, name in enumerate("xyz")
     }  # fmt: skip
     step_ms = 1000 * float(np.median(np.diff(times))) if len(times) > 1 else 40
@@ -69,7 +70,8 @@ def space_player(encoding: ClipEncoding, plotly_js_url: str, max_frames: int = 1
         updatemenus=[{"type": "buttons", "direction": "left", "x": 0, "y": 0, "buttons": [
             {"label": "▶", "method": "animate", "args": [None, play]},
             {"label": "❚❚", "method": "animate", "args": [[None], halt]}]}],
-        sliders=[{"x": 0.16, "len": 0.84, "y": 0.04, "currentvalue": {"suffix": " s"}, "steps": [
+        sliders=[{"x": 0.2, "len": 0.78, "y": 0.08, "currentvalue": {"suffix": " s", "font": {"color": "#888"}},
+                  "ticklen": 0, "minorticklen": 0, "font": {"color": "rgba(0,0,0,0)"}, "steps": [
             {"label": f.name, "method": "animate", "args": [[f.name], halt | {"transition": {"duration": 0}}]}
             for f in frames]}],
     )  # fmt: skip
@@ -104,7 +106,7 @@ def _bones(pose: Pose3D, points: np.ndarray, confidence: np.ndarray) -> list[go.
     traces = []
     for colour in (LEFT, RIGHT, MIDDLE):
         line: list[list[float]] = []
-        for parent, child in pose.skeleton.bones:
+        for parent, child in drawn_bones(pose.skeleton):
             sure = min(confidence[parent], confidence[child]) > 0.1
             if sure and side_colour(pose.skeleton.joints[child]) == colour:
                 line += [*points[[parent, child]].round(3).tolist(), [np.nan] * 3]

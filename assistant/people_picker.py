@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from motionqa.data.schema import Array, ClipEncoding
-from motionqa.data.video import DecodeConfig, iter_frames, read_clip
+from motionqa.assistant.overlay import mark_person
+from motionqa.data.schema import Array, ClipEncoding, PersonTrack
+from motionqa.data.video import DecodeConfig, frame_at, read_clip
 
 
 @dataclass(frozen=True, eq=False)
 class PeoplePicture:
-    """A frame in which as many people as possible are in view, with a numbered circle around each."""
+    """A frame in which as many people as possible are in view, with a numbered mark around each."""
 
     image: UInt8[Array, "H W 3"]
     time_s: float
@@ -22,25 +23,23 @@ class PeoplePicture:
 
 
 def people_picture(path: Path, encoding: ClipEncoding, decode: DecodeConfig, max_side: int = 854) -> PeoplePicture:
-    """The picture for a clip with several people; the one analysed now is drawn thick. Tracks are drawn where they
-    are at that moment or, when out of view then, where they are nearest to it in time."""
-    import cv2
-
+    """The picture for a clip with several people: those in view at its moment, the one analysed now drawn thick."""
     clip = read_clip(path, decode)
     middles = np.array([t.times_s.mean() for t in encoding.people])
     in_view = [sum(t.times_s[0] <= time <= t.times_s[-1] for t in encoding.people) for time in clip.times_s]
     best = np.flatnonzero(np.array(in_view) == max(in_view))
     index = int(best[np.abs(clip.times_s[best] - middles.mean()).argmin()])
-    image = next(frame for k, frame in enumerate(iter_frames(clip, max_side)) if k == index).copy()
+    image = frame_at(clip, index, max_side).copy()
     unit, time_s = clip.width / image.shape[1], float(clip.times_s[index])
     for track in encoding.people:
-        x, y, radius = (v / unit for v in track.circle_at(time_s))
-        present = track.times_s[0] <= time_s <= track.times_s[-1]
-        chosen = track.person_id == encoding.person_id
-        colour = (255, 200, 60) if chosen else (230, 230, 230) if present else (150, 150, 150)
-        cv2.circle(image, (round(x), round(y)), round(radius), colour, 3 if chosen else 2, cv2.LINE_AA)
-        label = f"{track.person_id}" if present else f"{track.person_id} (at {track.times_s[0]:.1f} s)"
-        at = (round(x - 8), max(18, round(y - radius - 6)))
-        cv2.putText(image, label, at, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 4, cv2.LINE_AA)
-        cv2.putText(image, label, at, cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 2, cv2.LINE_AA)
+        if track.times_s[0] <= time_s <= track.times_s[-1]:
+            chosen = track.person_id == encoding.person_id
+            mark_person(
+                image, track, time_s, 1 / unit, (255, 200, 60) if chosen else (235, 235, 235), 3 if chosen else 2
+            )
     return PeoplePicture(image, time_s, clip.width)
+
+
+def person_label(track: PersonTrack) -> str:
+    """How a person is named in a list: number and when they are in view."""
+    return f"Person {track.person_id}, {track.times_s[0]:.1f}–{track.times_s[-1]:.1f} s"

@@ -49,7 +49,8 @@ def check_question(question: str, config: PromptConfig) -> str:
         raise InputError("The question is empty. Ask for example: What is the person doing?")
     if len(question) > config.max_question_chars:
         raise InputError(
-            f"The question has {len(question):,} characters; at most {config.max_question_chars:,} are read. Shorten it."
+            f"The question has {len(question):,} characters; at most {config.max_question_chars:,} are read. "
+            "Shorten it."
         )
     return question
 

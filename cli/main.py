@@ -120,14 +120,14 @@ def info(file: Clip, /) -> int:
     return 0
 
 
-def _config(start_s: float):  # noqa: ANN202 - heavy import kept inside
+def _config(start_s: float):
     from motionqa.data.video import DecodeConfig
     from motionqa.encoders.clip_encoder import EncoderConfig
 
     return EncoderConfig(decode=DecodeConfig(start_s=start_s))
 
 
-def _progress_line():  # noqa: ANN202
+def _progress_line():
     """Stage and percentage on standard error, on one line; silent where that is not a terminal."""
     if not sys.stderr.isatty():
         return None

@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,14 @@ FORMAT = 1
 def cache_root() -> Path:
     """`$MOTIONQA_CACHE`, or the platform's cache folder for motionqa."""
     return Path(os.environ.get("MOTIONQA_CACHE") or platformdirs.user_cache_dir("motionqa"))
+
+
+def content_sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes, or of a folder's files in order of their names."""
+    if path.is_dir():
+        return sha256("".join(content_sha256(p) for p in sorted(path.iterdir()) if p.is_file()).encode()).hexdigest()
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def encoding_key(content_sha256: str, config: Any) -> str:
@@ -113,9 +121,7 @@ def _pack(encoding: ClipEncoding) -> tuple[dict[str, Any], dict[str, Array]]:
     return meta, {name: np.ascontiguousarray(value) for name, value in arrays.items()}
 
 
-def _unpack(
-    meta: dict[str, Any], arrays: dict[str, Array], measure: Callable[[Pose3D], MotionReport]
-) -> ClipEncoding:
+def _unpack(meta: dict[str, Any], arrays: dict[str, Array], measure: Callable[[Pose3D], MotionReport]) -> ClipEncoding:
     def tensor(name: str) -> Array:
         return arrays[name].astype(np.float64)
 

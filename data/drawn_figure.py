@@ -122,9 +122,7 @@ def _draw_capsule(image: UInt8[Array, "H W 3"], part: _Capsule, camera: Camera) 
         cv2.circle(image, _pixel(point), max(1, round(float(radius))), part.colour, -1, cv2.LINE_AA)
 
 
-def _draw_trunk(
-    image: UInt8[Array, "H W 3"], at: dict[str, Float[Array, "3"]], camera: Camera, shirt: Colour
-) -> None:
+def _draw_trunk(image: UInt8[Array, "H W 3"], at: dict[str, Float[Array, "3"]], camera: Camera, shirt: Colour) -> None:
     import cv2
 
     names = ("left_shoulder", "right_shoulder", "right_hip", "left_hip")

@@ -167,7 +167,8 @@ class Fact:
 
     text: str
     topic: str
-    """What it is about: action, count, time, speed, travel, turn, side, angle, posture, symmetry, contact, view."""
+    """What it is about: summary, order, count, time, speed, travel, turn, part, side, angle, posture, symmetry,
+    contact, view."""
     start_s: float
     end_s: float
     joints: tuple[str, ...] = ()
@@ -354,5 +355,3 @@ class Answer:
     """What the answer rests on, in words: the kind of measurement, and earlier turns left out."""
     unmeasured: tuple[str, ...] = ()
     """Numbers in the text that no fact contains."""
-
-

@@ -110,6 +110,14 @@ OPENPOSE_25 = _tree(
     left_toe:left_ankle left_small_toe:left_toe left_heel:left_ankle
     right_toe:right_ankle right_small_toe:right_toe right_heel:right_ankle""",
 )
+OPENPOSE_18 = _tree(
+    "openpose_18",
+    """nose:thorax thorax right_shoulder:thorax right_elbow:right_shoulder right_wrist:right_elbow
+    left_shoulder:thorax left_elbow:left_shoulder left_wrist:left_elbow
+    right_hip:thorax right_knee:right_hip right_ankle:right_knee
+    left_hip:thorax left_knee:left_hip left_ankle:left_knee
+    right_eye:nose left_eye:nose right_ear:right_eye left_ear:left_eye""",
+)
 HALPE_26 = _tree(
     "halpe_26",
     """nose:thorax left_eye:nose right_eye:nose left_ear:left_eye right_ear:right_eye
@@ -150,6 +158,7 @@ SKELETONS: dict[str, Skeleton] = {
         COCO_17,
         BLAZEPOSE_33,
         OPENPOSE_25,
+        OPENPOSE_18,
         HALPE_26,
         SMPL_22,
         SMPL_24,

@@ -19,7 +19,7 @@ _TIME_BASE = Fraction(1, 90_000)
 
 
 def write_video(
-    frames: Iterable[Frame], target: Path, count: int = 0, progress: Callable[[float], None] | None = None
+    frames: Iterable[Frame], target: Path, count: int = 0, progress: Callable[[float], object] | None = None
 ) -> Path:
     """Writes RGB frames at their own times (the first is time 0) and returns the path.
 

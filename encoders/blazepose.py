@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -53,13 +54,14 @@ class PersonDetector:
         from mediapipe.framework import calculator_pb2
         from mediapipe.python.solution_base import SolutionBase
 
-        graph = text_format.Parse(_DETECTOR_GRAPH, calculator_pb2.CalculatorGraphConfig())
+        graph = text_format.Parse(_DETECTOR_GRAPH, calculator_pb2.CalculatorGraphConfig())  # type: ignore[attr-defined]
         self._graph = SolutionBase(graph_config=graph, outputs=["detections"])
 
     def __call__(self, image: UInt8[Array, "H W 3"]) -> list[BodyCircle]:
         """People in an RGB image, most certain first."""
         height, width = image.shape[:2]
-        found = self._graph.process({"image": np.ascontiguousarray(image)}).detections or []
+        result: Any = self._graph.process({"image": np.ascontiguousarray(image)})
+        found = result.detections or []
         circles = []
         for detection in found:
             hip, edge = detection.location_data.relative_keypoints[:2]
@@ -91,7 +93,7 @@ class LandmarkTracker:
 
     def __call__(self, image: UInt8[Array, "H W 3"]) -> Landmarks | None:
         """Landmarks in the next RGB image, or None where no person is found."""
-        result = self._pose.process(np.ascontiguousarray(image))
+        result: Any = self._pose.process(np.ascontiguousarray(image))
         if result.pose_landmarks is None or result.pose_world_landmarks is None:
             return None
         height, width = image.shape[:2]

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from motionqa.data.cache import EncodingCache, encoding_key
+from motionqa.data.cache import EncodingCache, content_sha256, encoding_key
 from motionqa.data.motion_files import MotionOverrides, looks_like_motion_file, read_motion
 from motionqa.data.schema import ClipEncoding, InputError, MotionRecording, Pose3D, PoseSequence
-from motionqa.data.video import DecodeConfig, file_sha256, read_clip
+from motionqa.data.video import DecodeConfig, read_clip
 from motionqa.encoders.kinematics import KinematicsConfig, analyse
 from motionqa.encoders.lift import from_image, place_in_space
 from motionqa.encoders.people import PeopleConfig, PersonChoice, choose_person, find_people
 from motionqa.encoders.pose import PoseConfig, estimate_pose
 
-Progress = Callable[[str, float], None]
+Progress = Callable[[str, float], object]
 """Called with the stage's name and the share of it that is done, 0 to 1."""
 
 
@@ -53,10 +53,10 @@ class ClipEncoder:
         path = Path(path)
         config = replace(self.config, person=person) if person else self.config
         progress = progress or (lambda stage, share: None)
-        if not path.is_file():
-            raise InputError(f"There is no file {path.name!r}.")
+        if not path.exists():
+            raise InputError(f"There is no file {path.name!r}. Give the path of a video or a motion file.")
         started = time.perf_counter()
-        key = encoding_key(file_sha256(path), config)
+        key = encoding_key(content_sha256(path), config)
         if self.cache and (known := self.cache.load(key, lambda pose: analyse(pose, config.kinematics))):
             progress("known already", 1.0)
             return replace(known, name=path.name, timings_s={"cache": time.perf_counter() - started})
@@ -75,7 +75,7 @@ class _Stopwatch:
         self._progress = progress
         self._since = time.perf_counter()
 
-    def stage(self, name: str) -> Callable[[float], None]:
+    def stage(self, name: str) -> Callable[[float], object]:
         self._progress(name, 0.0)
         return lambda share: self._progress(name, share)
 
@@ -145,7 +145,7 @@ def _encode_motion(path: Path, config: EncoderConfig, progress: Progress) -> Cli
     if len(everyone) > 1:
         notes.append(f"{len(everyone)} people are in the file; the answers are about person {pose3d.person_id}.")
     return ClipEncoding(
-        content_sha256=file_sha256(path),
+        content_sha256=content_sha256(path),
         name=path.name,
         kind="motion",
         duration_s=float(pose3d.times_s[-1] - pose3d.times_s[0] + 1 / pose3d.fps),

@@ -59,7 +59,7 @@ class _Track:
 
 
 def find_people(
-    clip: Clip, config: PeopleConfig = PeopleConfig(), progress: Callable[[float], None] | None = None
+    clip: Clip, config: PeopleConfig = PeopleConfig(), progress: Callable[[float], object] | None = None
 ) -> tuple[PersonTrack, ...]:
     """Every person of the clip as a track over key frames, most present first; empty where nobody is found.
 
@@ -114,9 +114,7 @@ def _distance(track: PersonTrack, time_s: float, x: float, y: float) -> float:
     return float(np.hypot(x - center_x, y - center_y) / radius + away_s)
 
 
-def _search(
-    detector: PersonDetector, image: Array, live: list[_Track], time_s: float, full: bool
-) -> list[BodyCircle]:
+def _search(detector: PersonDetector, image: Array, live: list[_Track], time_s: float, full: bool) -> list[BodyCircle]:
     """People in one key frame: the whole image, tiles when asked, and a close look where a known person was missed."""
     found = detector(image)
     if full:
@@ -143,9 +141,7 @@ def _tiles(height: int, width: int) -> list[tuple[float, float, float, float]]:
     return [(s, a, side, side) if width >= height else (a, s, side, side) for s in starts for a in across]
 
 
-def _look(
-    detector: PersonDetector, image: Array, window: tuple[float, float, float, float]
-) -> list[BodyCircle]:
+def _look(detector: PersonDetector, image: Array, window: tuple[float, float, float, float]) -> list[BodyCircle]:
     """People in a window of the image, in the image's pixels."""
     crop, (left, top) = crop_window(image, window)
     if min(crop.shape[:2]) < 16:

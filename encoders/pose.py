@@ -50,7 +50,7 @@ class PersonPose:
 
 
 def estimate_pose(
-    clip: Clip, track: PersonTrack, config: PoseConfig = PoseConfig(), progress: Callable[[float], None] | None = None
+    clip: Clip, track: PersonTrack, config: PoseConfig = PoseConfig(), progress: Callable[[float], object] | None = None
 ) -> PersonPose:
     """BLAZEPOSE_33 landmarks of the tracked person in every analysed frame, smoothed.
 
@@ -180,7 +180,7 @@ def _bridge(
     times: Float[Array, "T"],
     seen: Bool[Array, "T"],
     confidence: Float[Array, "T J"],
-    values: tuple[Float[Array, "T J D"], ...],
+    values: tuple[Float[Array, "T J _"], ...],
     max_gap_s: float,
 ) -> tuple[Bool[Array, "T"], Float[Array, "T J"]]:
     """Fills unseen frames in `values`: short gaps count as seen at confidence 0.3, the rest only hold the place."""
@@ -199,7 +199,7 @@ def _bridge(
     return bridged, confidence
 
 
-def _even(times, fps, seen, confidence, xy, world, mask):  # noqa: ANN001, PLR0913 - one step of `cleaned`
+def _even(times, fps, seen, confidence, xy, world, mask):
     """Everything on an even time grid of `fps`: positions interpolated, the rest taken from the nearest frame."""
     grid = np.arange(times[0], times[-1] + 0.25 / fps, 1 / fps)
     nearest = np.abs(grid[:, None] - times[None]).argmin(axis=1)

@@ -1,0 +1,208 @@
+"""What happens when somebody uses the page: the handlers, and what is kept for one browser tab."""
+
+from __future__ import annotations
+
+import html
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from motionqa.assistant.overlay import draw_clip, time_offset_s
+from motionqa.assistant.panels import angle_plot, answer_markdown, facts_html, plotly_js, space_player
+from motionqa.assistant.people_picker import PeoplePicture, people_picture, person_label
+from motionqa.assistant.session import ChatSession, Engine
+from motionqa.data.schema import Answer, ClipEncoding, InputError
+from motionqa.encoders.clip_encoder import Cancelled
+from motionqa.encoders.people import PersonChoice
+
+
+@dataclass
+class Visit:
+    """One browser tab: its conversation, and a private folder for what was made for it."""
+
+    chat: ChatSession
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="motionqa-")))
+    source: Path | None = None
+    """The uploaded file, until the annotated video is drawn."""
+    picture: PeoplePicture | None = None
+    """What the user clicks on to pick a person."""
+
+    def forget_source(self) -> None:
+        """Deletes the upload; example files, which are not in gradio's upload folder, stay."""
+        if self.source and self.source.is_relative_to(upload_folder()):
+            self.source.unlink(missing_ok=True)
+        self.source = None
+
+    def close(self) -> None:
+        """Deletes everything that belongs to the tab."""
+        self.chat.stop()
+        self.chat.cancel_clip()
+        self.forget_source()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def upload_folder() -> Path:
+    """Where gradio puts uploads."""
+    return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio").resolve()
+
+
+class Page:
+    """The handlers behind the page. Holds the shared engine; everything personal is in the `Visit`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def open(self) -> Visit:
+        """A fresh visit for a new tab."""
+        return Visit(ChatSession(self.engine))
+
+    # ------------------------------------------------------------------------------------------- clip
+
+    def take_clip(self, path: str | None, visit: Visit, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:
+        """Encodes an upload and fills the panels; on bad input says why and keeps the clip before."""
+        if path is None:
+            return self._keep("")
+        return self._encode(Path(path).resolve(), visit, progress)
+
+    def take_example(self, sample: list[str], visit: Visit, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:
+        """Encodes one of the example files."""
+        return self._encode(Path(sample[0]).resolve(), visit, progress)
+
+    def _encode(
+        self, source: Path, visit: Visit, progress: gr.Progress, person: PersonChoice | None = None
+    ) -> tuple[Any, ...]:
+        try:
+            encoding = visit.chat.set_clip(source, lambda stage, share: progress(share, desc=stage), person)
+        except (Cancelled, InputError) as error:
+            if source != visit.source and source.is_relative_to(upload_folder()):
+                source.unlink(missing_ok=True)
+            return self._keep(_problem(str(error)) if isinstance(error, InputError) else None)
+        if source != visit.source:
+            visit.forget_source()
+            visit.source = source
+        return self._fill(encoding, visit)
+
+    def pick_person(self, visit: Visit, event: gr.SelectData, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:
+        """Encodes the person who was clicked on. Needs the upload, so it is kept while several people are in view."""
+        picture = visit.picture
+        if visit.source is None or picture is None:
+            return self._keep(_problem("The clip is no longer here. Upload it again to pick another person."))
+        unit = picture.source_width / picture.image.shape[1]
+        choice = PersonChoice(click_px=(event.index[0] * unit, event.index[1] * unit), click_s=picture.time_s)
+        return self._encode(visit.source, visit, progress, choice)
+
+    def name_person(self, visit: Visit, label: str, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:
+        """Encodes the person who was chosen from the list."""
+        encoding = visit.chat.encoding
+        if visit.source is None or encoding is None:
+            return self._keep(_problem("The clip is no longer here. Upload it again to pick another person."))
+        person_id = next(t.person_id for t in encoding.people if person_label(t) == label)
+        return self._encode(visit.source, visit, progress, PersonChoice(person_id=person_id))
+
+    def draw(self, visit: Visit, progress: gr.Progress = gr.Progress()) -> Any:
+        """The annotated video of the current clip; deletes the upload where nobody else can be picked from it."""
+        encoding, source = visit.chat.encoding, visit.source
+        if encoding is None or source is None or not source.exists():
+            return gr.skip()
+        target = visit.folder / "annotated.mp4"
+        draw_clip(
+            source, encoding, target, self.engine.encoder.config.decode,
+            progress=lambda share: progress(share, desc="drawing"),
+        )  # fmt: skip
+        if len(encoding.people) < 2 and encoding is visit.chat.encoding:
+            visit.forget_source()
+        return gr.update(value=str(target), visible=True)
+
+    def _fill(self, encoding: ClipEncoding, visit: Visit) -> tuple[Any, ...]:
+        offset = time_offset_s(encoding)
+        visit.picture = None
+        if len(encoding.people) > 1 and visit.source:
+            visit.picture = people_picture(visit.source, encoding, self.engine.encoder.config.decode)
+        seconds = sum(encoding.timings_s.values())
+        status = f"<b>{_safe(encoding.name)}</b> is ready after {seconds:.1f} s. " + " ".join(
+            _safe(note) for note in encoding.notes
+        )
+        return (
+            None,  # the upload box, free for the next file
+            f'<div class="status">{status}</div>',
+            gr.update(value=None, visible=False),
+            facts_html(encoding, offset),
+            angle_plot(encoding),
+            space_player(encoding, f"/gradio_api/file={plotly_js()}"),
+            visit.picture.image if visit.picture else None,
+            gr.update(
+                choices=[person_label(t) for t in encoding.people],
+                value=next((person_label(t) for t in encoding.people if t.person_id == encoding.person_id), None),
+            ),
+            gr.update(visible=visit.picture is not None),
+            [],
+            gr.update(visible=True),
+        )
+
+    @staticmethod
+    def _keep(status: str | None = None) -> tuple[Any, ...]:
+        first = (None, gr.skip() if status is None else status)
+        return (*first, *(gr.skip() for _ in range(9)))
+
+    # ------------------------------------------------------------------------------------------- chat
+
+    def ask(self, visit: Visit, question: str, messages: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
+        """Streams the answer into the chat; the text box empties at once."""
+        asked = [*(messages or []), {"role": "user", "content": question.strip() or " "}]
+        try:
+            for answer in visit.chat.ask(question):
+                offset = time_offset_s(visit.chat.encoding) if visit.chat.encoding else 0.0
+                yield "", [*asked, {"role": "assistant", "content": answer_markdown(answer, offset)}]
+        except InputError as error:
+            yield "", [*asked, {"role": "assistant", "content": f"⚠ {error}"}]
+
+    @staticmethod
+    def forget(visit: Visit) -> None:
+        """Starts the conversation anew about the same clip."""
+        visit.chat.history = ()
+
+    @staticmethod
+    def stop(visit: Visit) -> None:
+        """Stops whatever is under way in this tab."""
+        visit.chat.stop()
+        visit.chat.cancel_clip()
+
+    # -------------------------------------------------------------------------------------------- api
+
+    def api_ask(self, clip: gr.FileData, question: str) -> dict[str, Any]:
+        """Answers one question about a person's movement in a video or motion file.
+
+        Args:
+            clip: a video (mp4, mov, webm, …) or motion file (BVH, TRC, C3D, AMASS npz, …)
+            question: what to find out, for example "How many squats?"
+        """
+        chat = ChatSession(self.engine)
+        path = Path(str(getattr(clip, "path", None) or clip["path"])).resolve()  # type: ignore[index]
+        try:
+            chat.set_clip(path)
+            *_, answer = chat.ask(question)
+        except InputError as error:
+            raise gr.Error(str(error)) from error
+        finally:
+            if path.is_relative_to(upload_folder()):
+                path.unlink(missing_ok=True)
+        return answer_json(answer)
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """An answer as plain data: text, evidence with times, what is not measured, timings."""
+    return asdict(answer)
+
+
+def _safe(text: str) -> str:
+    return html.escape(text)
+
+
+def _problem(text: str) -> str:
+    return f'<div class="status problem">⚠ {_safe(text)}</div>'

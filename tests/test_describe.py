@@ -1,0 +1,114 @@
+"""The sentences: true to the motion, free of NaN, within their budget, and ordered by what is asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from motionqa.data import synthetic as S
+from motionqa.data.schema import MotionReport
+from motionqa.encoders.describe import describe, estimate_tokens, rank_facts, select_facts
+from motionqa.encoders.kinematics import analyse
+from motionqa.encoders.phrases import does, span, times
+
+
+@pytest.fixture(scope="module")
+def story() -> MotionReport:
+    return analyse(S.render(S.concatenate(S.walk(6), S.turn(90), S.squats(3), S.wave("left", 4)), noise_m=0.005))
+
+
+def test_the_summary_tells_the_story_in_order(story: MotionReport) -> None:
+    assert story.facts[0].text.startswith("The person walks forwards, then turns left, then squats 3 times, then waves")
+    order = next(f.text for f in story.facts if f.topic == "order")
+    assert order.index("first walks") < order.index("then turns") < order.index("then squats") < order.index("finally")
+
+
+def test_descriptions_keep_to_their_budget_and_lead_with_the_summary(story: MotionReport) -> None:
+    for budget in (40, 80, 150, 300):
+        text = describe(story, budget)
+        assert estimate_tokens(text) <= budget
+        assert text.startswith(story.facts[0].text)
+    words = describe(story, 60, tokens=lambda text: len(text.split()))
+    assert len(words.split()) <= 60
+
+
+def test_no_sentence_holds_a_nan_or_a_minus_zero(story: MotionReport) -> None:
+    for fact in story.facts:
+        assert "nan" not in fact.text.lower().split()
+        assert "-0.0" not in fact.text
+        assert fact.text[0].isupper()
+        assert fact.text.endswith(".")
+        assert 0 <= fact.salience <= 1
+        assert fact.start_s <= fact.end_s
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("How many squats are done?", "Squats 3 times"),
+        ("Which way does the person turn?", "Turns about 90 degrees to the left"),
+        ("How fast does she walk?", "Walking speed"),
+        ("How many steps?", "steps per second"),
+        ("What happens after the walking?", "In order: first walks forwards"),
+        ("How far do the knees bend?", "knees bend up to 10"),
+        ("When is the left hand above the head?", "The left hand is above the head"),
+        ("How far does he travel?", "Travels about"),
+    ],
+)
+def test_a_question_brings_its_fact_to_the_front(story: MotionReport, question: str, expected: str) -> None:
+    ranked = [f.text for f in rank_facts(story, question)]
+    assert any(expected in text for text in ranked[:3]), ranked[:4]
+
+
+def test_a_moment_brings_what_happened_then(story: MotionReport) -> None:
+    turn = next(f for f in story.facts if f.topic == "turn")
+    middle = (turn.start_s + turn.end_s) / 2
+    assert turn in rank_facts(story, f"What happens at {middle:.1f} s?")[:4]
+
+
+def test_selected_facts_fit_and_never_come_empty(story: MotionReport) -> None:
+    chosen = select_facts(story, "How many squats?", max_tokens=60)
+    assert chosen[0] is story.facts[0]
+    assert sum(estimate_tokens(f.text) for f in chosen) <= 60
+    assert len(select_facts(story, "?", max_tokens=1)) == 1
+
+
+def test_one_sided_movement_names_its_side() -> None:
+    report = analyse(S.render(S.arm_raise("left")))
+    text = describe(report)
+    assert "The left arm moves most; the right arm hardly moves." in text
+    assert "The left hand is above the head" in text
+    assert "Both feet stay on the floor." in text
+
+
+def test_a_camera_allows_words_of_the_picture_and_others_do_not() -> None:
+    pose = S.render(S.walk(direction="left", step_m=0.3))
+    assert "picture" not in describe(analyse(pose))
+    assert "to the right of the picture" in describe(analyse(replace(pose, camera=True)))
+
+
+def test_a_guessed_scale_is_said() -> None:
+    pose = replace(S.render(S.walk()), metric=False, root_motion="estimated")
+    text = describe(analyse(pose))
+    assert "about" in text
+    assert "scale guessed" in text
+    assert "m/s" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("walking forwards", "walks forwards"),
+        ("raising and lowering the right arm", "raises and lowers the right arm"),
+        ("doing jumping jacks", "does jumping jacks"),
+        ("on hands and knees", "is on hands and knees"),
+    ],
+)
+def test_names_become_verbs(name: str, said: str) -> None:
+    assert does(name) == said
+
+
+def test_small_words_read_well() -> None:
+    assert [times(n) for n in (1, 2, 3)] == ["once", "twice", "3 times"]
+    assert (span(0.4, 2.1), span(1.0, 1.01)) == ("from 0.4 to 2.1 s", "at 1.0 s")
