@@ -69,12 +69,11 @@ def build_prompt(
     model: LanguageModel,
     config: PromptConfig,
     question: str,
-    ranked_facts: tuple[Fact, ...],
+    facts: tuple[Fact, ...],
     history: tuple[tuple[str, str], ...],
     reply_tokens: int,
 ) -> Prompt:
-    """The question with its best facts, after as many earlier exchanges as fit; the oldest are left out first."""
-    facts = ranked_facts[: config.facts]
+    """The question with its facts (best first), after as many earlier exchanges as fit; the oldest go first."""
     room = model.context_tokens - reply_tokens
     start = max(0, len(history) - config.history_turns)
     while True:

@@ -12,7 +12,7 @@ from motionqa.assistant.embedder import SentenceEmbedder
 from motionqa.assistant.grounding import cite, unmeasured_numbers
 from motionqa.assistant.llm import GenerationConfig, LanguageModel, load_llm
 from motionqa.assistant.prompt import PromptConfig, build_prompt, check_question, config_for
-from motionqa.assistant.retrieval import rank_facts
+from motionqa.assistant.retrieval import choose_facts
 from motionqa.data.cache import EncodingCache
 from motionqa.data.schema import Answer, ClipEncoding, InputError
 from motionqa.encoders.clip_encoder import Cancelled, ClipEncoder, EncoderConfig, Progress
@@ -104,9 +104,9 @@ class ChatSession:
         self._stop.clear()
         engine, started = self.engine, time.perf_counter()
         previous = self.history[-1][0] if self.history else ""
-        ranked = rank_facts(encoding.report.facts, question, engine.embedder, previous)
+        facts = choose_facts(encoding.report.facts, question, engine.embedder, self.prompt_config.facts, previous)
         prompt = build_prompt(
-            engine.llm, self.prompt_config, question, ranked, self.history, engine.generation.max_new_tokens
+            engine.llm, self.prompt_config, question, facts, self.history, engine.generation.max_new_tokens
         )
         timings = {"choosing facts": time.perf_counter() - started}
         text = ""

@@ -22,7 +22,7 @@ from safetensors.numpy import save_file
 from motionqa.data.schema import Array, ClipEncoding, MotionReport, PersonTrack, Pose3D, PoseSequence
 from motionqa.data.skeleton import Skeleton
 
-FORMAT = 1
+FORMAT = 2
 """Raised when stored encodings no longer mean what they did; part of every key."""
 
 

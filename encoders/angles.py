@@ -34,6 +34,10 @@ Array = np.ndarray
 SIDES = ("left", "right")
 
 
+CLEAR_BEND_DEG = 45.0
+"""Seen from the front or back, a smaller lean, and any backward lean, is in the depth that one camera only guesses."""
+
+
 def angle_between(a: Float[Array, "T 3"], b: Float[Array, "T 3"]) -> Float[Array, "T"]:
     """Degrees between two vectors, 0 to 180; accurate near both ends (Kahan's form)."""
     a, b = unit(a), unit(b)
@@ -117,6 +121,9 @@ def joint_angles(body: Body) -> dict[str, AngleSeries]:
             out["head_turn_left"] = _twist(body["left_ear"] - body["right_ear"], shoulders, body.trunk)
     if body.pose.planar:
         _drop_unseen_plane(out, body.side_view)
+    elif body.pose.camera:
+        lean = out["trunk_lean_forward"]
+        out["trunk_lean_forward"] = np.where(body.faces_camera & (lean < CLEAR_BEND_DEG), np.nan, lean)
     return {name: AngleSeries(name, degrees) for name, degrees in out.items() if np.isfinite(degrees).any()}
 
 

@@ -197,6 +197,13 @@ class Body:
         return low_pass(angle, self.fps, self.config.heading_cutoff_hz)
 
     @cached_property
+    def faces_camera(self) -> Bool[Array, "T"]:
+        """Frames in which one camera sees the body from the front or back, within 45 degrees."""
+        return (
+            np.abs(np.cos(self.heading_rad)) > np.cos(np.radians(45)) if self.pose.camera else np.zeros(len(self), bool)
+        )
+
+    @cached_property
     def side_view(self) -> bool:
         """Seen from the side, for planar poses: hips and shoulders are narrow against the torso."""
         widths = [np.nanmedian(np.append(np.abs((self[f"left_{j}"] - self[f"right_{j}"])[:, 0]), 0)) for j in _WIDE]

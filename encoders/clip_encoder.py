@@ -9,9 +9,10 @@ from pathlib import Path
 
 from motionqa.data.cache import EncodingCache, content_sha256, encoding_key
 from motionqa.data.motion_files import MotionOverrides, looks_like_motion_file, read_motion
-from motionqa.data.schema import ClipEncoding, InputError, MotionRecording, Pose3D, PoseSequence
+from motionqa.data.schema import ClipEncoding, InputError, MotionRecording, MotionReport, Pose3D, PoseSequence
 from motionqa.data.video import DecodeConfig, read_clip
-from motionqa.encoders.kinematics import KinematicsConfig, analyse
+from motionqa.encoders.kinematics import analyse
+from motionqa.encoders.kinematics_config import ONE_CAMERA, KinematicsConfig
 from motionqa.encoders.lift import from_image, place_in_space
 from motionqa.encoders.people import PeopleConfig, PersonChoice, choose_person, find_people
 from motionqa.encoders.pose import PoseConfig, estimate_pose
@@ -32,6 +33,8 @@ class EncoderConfig:
     people: PeopleConfig = PeopleConfig()
     pose: PoseConfig = PoseConfig()
     kinematics: KinematicsConfig = KinematicsConfig()
+    """For motion files."""
+    video_kinematics: KinematicsConfig = ONE_CAMERA
     person: PersonChoice = PersonChoice()
     motion_file: MotionOverrides = field(default_factory=MotionOverrides)
 
@@ -57,7 +60,7 @@ class ClipEncoder:
             raise InputError(f"There is no file {path.name!r}. Give the path of a video or a motion file.")
         started = time.perf_counter()
         key = encoding_key(content_sha256(path), config)
-        if self.cache and (known := self.cache.load(key, lambda pose: analyse(pose, config.kinematics))):
+        if self.cache and (known := self.cache.load(key, lambda pose: measure(pose, config))):
             progress("known already", 1.0)
             return replace(known, name=path.name, timings_s={"cache": time.perf_counter() - started})
         read = _encode_motion if looks_like_motion_file(path) else _encode_video
@@ -65,6 +68,11 @@ class ClipEncoder:
         if self.cache:
             self.cache.save(key, encoding)
         return encoding
+
+
+def measure(pose: Pose3D, config: EncoderConfig) -> MotionReport:
+    """The motion report, with the thresholds that fit where the pose comes from."""
+    return analyse(pose, config.video_kinematics if pose.camera else config.kinematics)
 
 
 class _Stopwatch:
@@ -97,7 +105,7 @@ def _encode_video(path: Path, config: EncoderConfig, progress: Progress) -> Clip
     watch.done("following the body")
     watch.stage("measuring")
     pose3d = _seen_part(place_in_space(pose.image, pose.world))
-    report = analyse(pose3d, config.kinematics)
+    report = measure(pose3d, config)
     watch.done("measuring")
     notes = list(clip.notes)
     if len(pose.image) < len(clip):
@@ -138,7 +146,7 @@ def _encode_motion(path: Path, config: EncoderConfig, progress: Progress) -> Cli
     watch.done("reading")
     watch.stage("measuring")
     pose3d, pose = _chosen(recording, config.person, path)
-    report = analyse(pose3d, config.kinematics)
+    report = measure(pose3d, config)
     watch.done("measuring")
     notes = list(recording.info.notes) + list(pose3d.notes)
     everyone = recording.poses or recording.image_poses

@@ -7,13 +7,15 @@ words. Body measurements (angles, sides, posture) are in `posture_facts`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
 from motionqa.data.schema import Activity, Asymmetry, Fact, RepetitionSet, Segment
+from motionqa.encoders.absences import absences
 from motionqa.encoders.gait import Bout
 from motionqa.encoders.measures import Measures
-from motionqa.encoders.phrases import does, in_order, seconds, sentence, span, spans, times
+from motionqa.encoders.phrases import does, doing, in_order, person, seconds, sentence, span, spans, times
 from motionqa.encoders.posture_facts import posture_facts
 from motionqa.encoders.timeline import beside, joined, main_line, repeats, summary, weight
 
@@ -33,6 +35,7 @@ def facts(
     found = [*_overall(m, segments, sets), *_segment_facts(segments, sets), *_repetition_facts(sets)]
     found += [*_gait_facts(m), *_turn_facts(m), *_travel_facts(m), *_floor_facts(m)]
     found += posture_facts(m, segments, activity, asymmetry)
+    found += absences(m, segments, sets)
     first, last = whole(m)
     nothing = not m.body.native
     found += [Fact(sentence(w), "view", first, last, salience=1.0 if nothing else 0.45) for w in warnings]
@@ -54,8 +57,27 @@ def _overall(m: Measures, segments: tuple[Segment, ...], sets: tuple[RepetitionS
     during = beside(line)
     if during.count(False) > 1:
         yield Fact(sentence(f"in order: {in_order(line, during)}"), "order", first, last, _joints(line), salience=0.92)
+    yield from _neighbours([s for s, beside_it in zip(line, during, strict=True) if not beside_it], first, last)
     if len(m.body) > 1:
         yield Fact(f"The clip lasts {seconds(last - first)} s.", "time", first, last, (), last - first, "s", 0.3)
+
+
+def _neighbours(line: list[Segment], first: float, last: float) -> Iterator[Fact]:
+    """What comes first, last, after and before, each said outright; they answer questions rather than describe."""
+    if len(line) < 2:
+        return
+    yield Fact(f"The first thing is that the person {does(line[0].name)}.", "order", first, line[0].end_s, line[0].joints,
+               salience=0.2)  # fmt: skip
+    yield Fact(f"The last thing is that the person {does(line[-1].name)}.", "order", line[-1].start_s, last,
+               line[-1].joints, salience=0.2)  # fmt: skip
+    for before, after in pairwise(line):
+        span_s = (before.start_s, after.end_s)
+        joints = _joints([before, after])
+        yield Fact(
+            f"After {doing(before.name)}, the person {does(after.name)}.", "order", *span_s, joints, salience=0.2
+        )
+        yield Fact(f"Before {doing(after.name)}, the person {does(before.name)}.", "order", *span_s, joints,
+                   salience=0.2)  # fmt: skip
 
 
 def _joints(segments: list[Segment]) -> tuple[str, ...]:
@@ -81,7 +103,7 @@ def _segment_facts(segments: tuple[Segment, ...], sets: tuple[RepetitionSet, ...
         if any(repeats(reps, s) for s in group for reps in sets):
             salience *= 0.4  # the repetition fact says it with the count
         duration = sum(s.end_s - s.start_s for s in group)
-        yield Fact(sentence(text), "time", first, last, group[0].joints, round(duration, 2), "s", salience)
+        yield Fact(person(text), "time", first, last, group[0].joints, round(duration, 2), "s", salience)
 
 
 # ------------------------------------------------------------------------------------ repetitions
@@ -135,7 +157,7 @@ def _repetition_facts(sets: tuple[RepetitionSet, ...]) -> Iterator[Fact]:
             deep = max(done, key=lambda r: r.depth)
             text += f"; largest {reps.signal} change {deep.depth:.0f} degrees, at {seconds(deep.turn_s)} s"
         salience = (0.95 if count > 1 else 0.62) - 0.12 * min(rank, 3) - (0.0 if reps.name else 0.12)
-        yield Fact(sentence(text), "count", start, end, reps.joints, count, "repetitions", salience)
+        yield Fact(person(text), "count", start, end, reps.joints, count, "repetitions", salience)
         if count < 2:
             continue
         out, back = (float(np.mean([r.tempo_s[i] for r in done])) for i in (0, 1))
@@ -143,7 +165,7 @@ def _repetition_facts(sets: tuple[RepetitionSet, ...]) -> Iterator[Fact]:
             f"one repetition takes {seconds(out + back)} s on average, {seconds(out)} s out and {seconds(back)} s back"
         )
         yield Fact(
-            sentence(f"{verb}: {text}"), "time", start, end, reps.joints, round(out + back, 2), "s", 0.5 - 0.1 * rank
+            person(f"{verb}: {text}"), "time", start, end, reps.joints, round(out + back, 2), "s", 0.5 - 0.1 * rank
         )
         depths = [r.depth for r in done]
         if reps.unit == "degrees" and max(depths) - min(depths) > 5:
@@ -171,17 +193,19 @@ def _gait_facts(m: Measures) -> Iterator[Fact]:
     about = _about(m)
     for bout in m.gait:
         a, b, count = float(t[bout.first]), float(t[bout.last]), len(bout.steps)
-        text = f"{_gait_name(m, bout)} {span(a, b)}: {count} steps, {bout.steps_per_s:.1f} steps per second"
+        text = f"{_gait_name(m, bout)} {span(a, b)}, taking {count} steps at {bout.steps_per_s:.1f} steps per second"
         share = (b - a) / max(last - first, 1e-6)
         yield Fact(
-            sentence(text), "count", a, b, ("left_ankle", "right_ankle"), count, "steps", 0.6 + 0.25 * min(share, 1)
+            person(text), "count", a, b, ("left_ankle", "right_ankle"), count, "steps", 0.6 + 0.25 * min(share, 1)
         )
         speed = bout.speed * m.body.leg_m
-        if bout.speed >= m.config.travel_speed and m.body.pose.metric:
-            text = f"{'running' if bout.running else 'walking'} speed {about}{speed:.1f} m/s {span(a, b)}"
-            yield Fact(sentence(text), "speed", a, b, ("pelvis",), round(speed, 2), "m/s", 0.5)
+        if bout.speed >= m.config.travel_speed and m.body.pose.root_motion != "none" and not m.body.pose.planar:
+            text = f"{'runs' if bout.running else 'walks'} at a speed of {about}{speed:.1f} m/s {span(a, b)}"
+            yield Fact(person(text), "speed", a, b, ("pelvis",), round(speed, 2), "m/s", 0.5)
     if not m.gait and m.feet.judged and m.moving and not m.travelling.any():
-        yield Fact("Takes no walking steps.", "count", first, last, ("left_ankle", "right_ankle"), 0, "steps", 0.26)
+        yield Fact(
+            "The person takes no walking steps.", "count", first, last, ("left_ankle", "right_ankle"), 0, "steps", 0.26
+        )
 
 
 def _about(m: Measures) -> str:
@@ -198,10 +222,17 @@ def _turn_facts(m: Measures) -> Iterator[Fact]:
         if not turn.steps:
             text = f"twists the body about {size} degrees to the {side} {span(a, b)}, the feet stay put"
         salience = 0.85 if turn.steps else 0.4
-        yield Fact(sentence(text), "turn", a, b, ("pelvis",), round(turn.degrees, 1), "degrees", salience)
+        yield Fact(person(text), "turn", a, b, ("pelvis",), round(turn.degrees, 1), "degrees", salience)
     if not any(t.steps for t in m.turns) and m.moving and not m.body.pose.planar and m.body.seen("pelvis") > 0.5:
         yield Fact(
-            "Does not turn around: faces the same way throughout.", "turn", first, last, ("pelvis",), 0, "degrees", 0.28
+            "The person does not turn and faces the same way throughout.",
+            "turn",
+            first,
+            last,
+            ("pelvis",),
+            0,
+            "degrees",
+            0.28,
         )
 
 
@@ -220,7 +251,7 @@ def _travel_facts(m: Measures) -> Iterator[Fact]:
     path = m.trajectory
     least = 0.45 if pose.root_motion == "estimated" else 0.35
     scale = m.body.leg_m / 0.83
-    unit_text = "m" if pose.metric else "m (scale guessed)"
+    unit_text = "m"
     if not pose.planar:
         parts = []
         for value, ahead, behind in (
@@ -231,11 +262,11 @@ def _travel_facts(m: Measures) -> Iterator[Fact]:
                 parts.append((abs(value), ahead if value > 0 else behind))
         if parts:
             size = " and ".join(f"about {v:.1f} {unit_text} {way}" for v, way in parts)
-            yield Fact(
-                sentence(f"travels {size}"), "travel", first, last, ("pelvis",), round(parts[0][0], 2), "m", 0.68
-            )
+            yield Fact(person(f"travels {size}"), "travel", first, last, ("pelvis",), round(parts[0][0], 2), "m", 0.68)
         elif path.path_m < 3 * least * scale:
-            yield Fact("Stays on the spot: does not travel.", "travel", first, last, ("pelvis",), 0, "m", 0.42)
+            yield Fact(
+                "The person stays on the spot and does not travel.", "travel", first, last, ("pelvis",), 0, "m", 0.42
+            )
     if pose.camera:
         yield from _picture_facts(m)
 
@@ -249,10 +280,10 @@ def _picture_facts(m: Measures) -> Iterator[Fact]:
     least = 0.35 * m.body.leg_m / 0.83
     if abs(moved[0]) > least:
         text = f"moves to the {'right' if moved[0] > 0 else 'left'} of the picture"
-        yield Fact(sentence(text), "travel", first, last, ("pelvis",), round(abs(moved[0]), 2), "m", 0.5)
+        yield Fact(person(text), "travel", first, last, ("pelvis",), round(abs(moved[0]), 2), "m", 0.5)
     if not m.body.pose.planar and abs(moved[2]) > 1.5 * least:
         text = f"moves {'towards' if moved[2] > 0 else 'away from'} the camera"
-        yield Fact(sentence(text), "travel", first, last, ("pelvis",), round(abs(moved[2]), 2), "m", 0.5)
+        yield Fact(person(text), "travel", first, last, ("pelvis",), round(abs(moved[2]), 2), "m", 0.5)
 
 
 def _floor_facts(m: Measures) -> Iterator[Fact]:
@@ -263,8 +294,10 @@ def _floor_facts(m: Measures) -> Iterator[Fact]:
     ankles = ("left_ankle", "right_ankle")
     if m.flights:
         when = [(float(m.body.times_s[a]), float(m.body.times_s[b])) for a, b in m.flights]
-        text = f"jumps {times(len(when))}: both feet are off the floor at {spans(when)}"
-        yield Fact(sentence(text), "count", when[0][0], when[-1][1], ankles, len(when), "jumps", 0.93)
+        text = f"jumps {times(len(when))} ({spans(when)})"
+        yield Fact(person(text), "count", when[0][0], when[-1][1], ankles, len(when), "jumps", 0.93)
+        text = f"both feet leave the floor {times(len(when))}, at {spans(when)}"
+        yield Fact(sentence(text), "contact", when[0][0], when[-1][1], ankles, len(when), "jumps", 0.3)
     elif not m.gait:
         raised = [float(np.nanpercentile(h, 96)) if np.isfinite(h).any() else 0.0 for h in m.feet.height]
         least = 0.12 if m.body.pose.camera else 0.05

@@ -1,7 +1,6 @@
 """From 3D joints to a MotionReport: angles, travel, contacts, repetitions, segments and facts in words.
 
     report = analyse(pose)
-    print(describe(report))
 
 Angles are defined in `encoders.angles`, thresholds in `encoders.kinematics_config`, rules for names in
 `encoders.segments` and `encoders.arm_segments`, wording in `encoders.facts`. Everything is measured in the body's own
@@ -14,7 +13,6 @@ import numpy as np
 
 from motionqa.data.schema import Fact, MotionReport, Pose3D
 from motionqa.encoders.activity import activity, asymmetry
-from motionqa.encoders.describe import describe, rank_facts, select_facts
 from motionqa.encoders.facts import facts
 from motionqa.encoders.gait import contacts
 from motionqa.encoders.kinematics_config import KinematicsConfig
@@ -22,8 +20,6 @@ from motionqa.encoders.measures import Measures, measure
 from motionqa.encoders.repetition_names import named
 from motionqa.encoders.repetitions import repetitions
 from motionqa.encoders.segments import recognise
-
-__all__ = ["KinematicsConfig", "analyse", "describe", "rank_facts", "select_facts"]
 
 
 def analyse(pose: Pose3D, config: KinematicsConfig | None = None) -> MotionReport:
@@ -82,6 +78,8 @@ def _warnings(m: Measures) -> tuple[str, ...]:
             out.append(f"The {side} is out of view most of the time: it cannot be judged.")
     if pose.planar:
         out.append("Only the image plane is known: depth, turns and travel towards the camera cannot be judged.")
+    elif m.moving and float(np.mean(m.body.faces_camera)) > 0.5:
+        out.append("Seen from the front or back: small forward leans, and backward ones, cannot be judged.")
     elif pose.root_motion == "none":
         out.append("Travel is unknown: whether the person moves away from the spot cannot be judged.")
     if not m.moving:

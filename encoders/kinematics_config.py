@@ -56,10 +56,13 @@ class KinematicsConfig:
     # Turns
     turn_rate_deg_s: float = 20.0
     turn_min_deg: float = 35.0
+    turn_min_s: float = 0.2
 
     # Postures
     low_drop: float = 0.17
     """Pelvis this much lower over the feet than with straight legs: squatting, lunging, sitting, kneeling."""
+    low_min_s: float = 0.2
+    """A low posture must last this long."""
     hold_s: float = 0.8
     """Staying in a posture this long is holding it."""
     lean_deg: float = 35.0
@@ -108,3 +111,20 @@ class KinematicsConfig:
             raise ValueError(f"step_min_s {self.step_min_s} must be below step_max_s {self.step_max_s}")
         if not 0 < self.similar <= 1:
             raise ValueError(f"similar must be above 0 and at most 1, got {self.similar}")
+
+
+ONE_CAMERA = KinematicsConfig(
+    turn_min_deg=60.0,
+    turn_min_s=0.5,
+    min_steps=4,
+    low_drop=0.20,
+    low_min_s=0.4,
+    unbalanced=0.30,
+    flight_height=0.13,
+    flight_min_s=0.15,
+    stance_lift=0.12,
+    stance_min_s=0.6,
+    side_lean_deg=22.0,
+)
+"""For poses that one camera saw, whose depth is a guess: more is asked before a turn, a seat, a jump or a short run is
+claimed. Set by watching the four views of one movement in `pose2sim` and the two people of `sports2d`."""

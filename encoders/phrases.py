@@ -62,6 +62,11 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
+def person(text: str) -> str:
+    """A sentence about what the person does: "walks" becomes "The person walks."."""
+    return sentence(f"the person {text}")
+
+
 def seconds(value: float) -> str:
     """Seconds with one decimal, never minus zero."""
     return f"{abs(value) if abs(value) < 0.05 else value:.1f}"

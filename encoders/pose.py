@@ -18,6 +18,7 @@ from motionqa.data.skeleton import BLAZEPOSE_33
 from motionqa.data.video import decoded_size, iter_frames
 from motionqa.encoders.blazepose import Landmarks, LandmarkTracker
 from motionqa.encoders.people import crop_window
+from motionqa.encoders.sides import exchange, exchanged_frames
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,8 @@ class _Raw:
         xy, world, confidence = self.xy[:end], self.world[:end], self.confidence[:end]
         mask = None if self.mask is None else self.mask[:end]
         seen = np.isfinite(xy[:, 0, 0])
+        wrong = exchanged_frames(xy, confidence, seen, BLAZEPOSE_33)
+        xy, world, confidence = exchange(xy, world, confidence, wrong, BLAZEPOSE_33)
         seen, confidence = _bridge(times, seen, confidence, (xy, world), self.config.max_gap_s)
         if self.clip.variable_rate:
             times, seen, confidence, xy, world, mask = _even(times, fps, seen, confidence, xy, world, mask)

@@ -37,7 +37,7 @@ def _busiest(m: Measures, segments: tuple[Segment, ...], activity: tuple[Activit
     share = {a.part: a.share for a in activity}
     moving = [s for s in segments if not s.name.startswith(("standing still", "keeping still", "sitting", "lying"))]
     if not moving and float(np.median(m.joint_speed)) < m.config.still_speed:
-        yield Fact("Hardly moves at all.", "part", first, last, salience=0.7)
+        yield Fact("The person hardly moves at all.", "part", first, last, salience=0.7)
         return
     if max(a.peak_speed_m_s for a in activity) < 0.4 * m.body.leg_m:
         return  # too little to say which part moves more: noise would decide
@@ -177,7 +177,9 @@ def _posture(m: Measures, segments: tuple[Segment, ...]) -> Iterator[Fact]:
         and not m.flights
         and float(np.mean(m.drop)) < 0.15
     ):
-        yield Fact("Stays standing, upright, the whole time.", "posture", first, last, ("pelvis",), salience=0.38)
+        yield Fact(
+            "The person stays standing, upright, the whole time.", "posture", first, last, ("pelvis",), salience=0.38
+        )
     elif not m.moving:
         yield from _frozen(m)
 

@@ -33,7 +33,7 @@ def low_postures(m: Measures) -> Iterator[Segment]:
     spans: list[tuple[str, int, int]] = []
     for a, b in runs(low):
         margin = m.body.frames(0.15)
-        if (b - a + 1) / m.fps < 0.2 or m.in_flight[max(0, a - margin) : b + margin + 1].any():
+        if (b - a + 1) / m.fps < m.config.low_min_s or m.in_flight[max(0, a - margin) : b + margin + 1].any():
             continue  # the crouch before a jump and its landing belong to the jump
         name = _low_name(m, a, b)
         first, last = widened(m.drop, a, b)

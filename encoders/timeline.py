@@ -95,6 +95,10 @@ def main_line(segments: tuple[Segment, ...], most: int = MOST) -> list[Segment]:
     whole = max(s.end_s for s in candidates) - min(s.start_s for s in candidates)
     top = max(weight(s) for s in candidates)
     kept = [s for s in candidates if weight(s) >= 0.2 * top]
+    # A lighter one is told all the same where it fills a time that nothing else tells of.
+    idle = ("standing still", "keeping still", "moving", "holding")
+    alone = [s for s in candidates if not s.name.startswith(idle) and not any(_at_once(s, k) for k in kept)]
+    kept += [s for s in alone if weight(s) >= 0.06 * top]
     still = ("standing still", "keeping still")
     kept = [s for s in kept if not s.name.startswith(still) or s.end_s - s.start_s >= max(0.8, 0.2 * whole)]
     kept = _without_pauses(kept)
@@ -160,6 +164,12 @@ def _told_once(line: list[Segment]) -> list[Segment]:
 def _without_pauses(kept: list[Segment]) -> list[Segment]:
     """Raising, holding up and lowering said as such; a hold shorter than its raise adds nothing."""
     return [s for s in kept if not (s.name.startswith("holding") and s.end_s - s.start_s < 0.6)]
+
+
+def _at_once(a: Segment, b: Segment) -> bool:
+    """Whether two segments share a moment; with the same joints, also whether one leads into the other."""
+    margin = 0.3 if set(a.joints) & set(b.joints) else 0.0
+    return min(a.end_s, b.end_s) + margin > max(a.start_s, b.start_s)
 
 
 def overlaps(later: Segment, earlier: Segment) -> bool:

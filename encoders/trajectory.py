@@ -88,7 +88,8 @@ def turns(body: Body) -> tuple[Turning, ...]:
                 merged.append((a, b))
         found += [Turning(a, b, float(heading[b] - heading[a])) for a, b in merged]
     hips = _hip_heading_deg(body)
-    kept = [t for t in found if abs(t.degrees) >= config.turn_min_deg]
+    least = body.frames(config.turn_min_s)
+    kept = [t for t in found if abs(t.degrees) >= config.turn_min_deg and t.last - t.first >= least]
     kept = [t for t in kept if abs(hips[t.last] - hips[t.first]) >= 0.5 * abs(t.degrees)]
     return tuple(sorted((replace(t, steps=_feet_follow(body, t)) for t in kept), key=lambda t: t.first))
 

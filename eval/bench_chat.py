@@ -78,7 +78,7 @@ def chat(clip: Path, new_tokens: int = 48) -> dict[str, float]:
 
     from motionqa.assistant.llm import GenerationConfig, LocalModel
     from motionqa.assistant.prompt import build_prompt
-    from motionqa.assistant.retrieval import rank_facts
+    from motionqa.assistant.retrieval import choose_facts
     from motionqa.assistant.session import ChatSession, load_engine
 
     engine = load_engine(use_cache=True)
@@ -91,7 +91,7 @@ def chat(clip: Path, new_tokens: int = 48) -> dict[str, float]:
     *_, follow_up = session.ask("Which arm is raised?")
     encoding = session.encoding
     assert encoding is not None
-    facts = rank_facts(encoding.report.facts, QUESTION, engine.embedder)
+    facts = choose_facts(encoding.report.facts, QUESTION, engine.embedder, session.prompt_config.facts)
     prompt = build_prompt(engine.llm, session.prompt_config, QUESTION, facts, (), new_tokens)
     model, tokenizer = engine.llm.model, engine.llm.tokenizer
     inputs = tokenizer(engine.llm._prompt(prompt.conversation), return_tensors="pt", add_special_tokens=False)

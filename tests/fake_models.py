@@ -39,7 +39,7 @@ def tiny_model_directory(folder: Path) -> Path:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    words = ["<unk>", "<|im_start|>", "<|im_end|>", *"system user assistant a b c d e f g h . ? \n".split(" ")]
+    words = ["<unk>", "<|im_start|>", "<|im_end|>", "system", "user", "assistant", *"abcdefgh.?"]
     tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
     fast = PreTrainedTokenizerFast(

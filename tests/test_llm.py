@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -73,7 +73,7 @@ def test_template_markers_typed_by_a_user_do_not_start_a_new_role(tiny: LocalMod
 
 
 def test_a_missing_model_says_what_can_be_given(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="could not be loaded.*Give a directory, a hub id"):
+    with pytest.raises(InputError, match=r"could not be loaded.*Give a directory, a hub id"):
         load_llm(str(tmp_path / "nothing"))
 
 
@@ -92,7 +92,7 @@ def test_the_embedded_model_is_unpacked_once_and_speaks_english() -> None:
 
 
 class _Server(BaseHTTPRequestHandler):
-    seen: dict[str, Any] = {}
+    seen: ClassVar[dict[str, Any]] = {}
     status = 200
 
     def do_GET(self) -> None:

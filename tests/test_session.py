@@ -127,7 +127,7 @@ def test_a_second_upload_overtakes_the_first(engine: Engine, squat_file: Path, w
     session = ChatSession(engine)
     reached, go_on, outcome = threading.Event(), threading.Event(), []
 
-    def slow(stage: str, share: float) -> None:
+    def slow(_stage: str, _share: float) -> None:
         reached.set()
         go_on.wait(20)
 
@@ -190,7 +190,7 @@ def test_a_bad_file_leaves_the_clip_before_it(engine: Engine, squat_file: Path, 
 def test_a_video_goes_the_whole_way(engine: Engine, squat_video: Path) -> None:
     session = ChatSession(engine)
     stages: dict[str, float] = {}
-    encoding = session.set_clip(squat_video, lambda stage, share: stages.__setitem__(stage, share))
+    encoding = session.set_clip(squat_video, stages.__setitem__)
     assert {"reading", "finding people", "following the body", "measuring"} <= set(stages)
     assert stages["following the body"] == 1.0
     assert encoding.kind == "video"

@@ -1,0 +1,84 @@
+"""Choosing what a question is about, on movements whose facts are known."""
+
+from __future__ import annotations
+
+import pytest
+
+from motionqa.assistant.embedder import SentenceEmbedder
+from motionqa.assistant.retrieval import choose_facts
+from motionqa.data import synthetic as S
+from motionqa.data.schema import Fact
+from motionqa.encoders.kinematics import analyse
+
+STORIES = {
+    "squat": S.concatenate(S.stand(0.5), S.squats(3), S.arm_raise("right"), S.stand(0.4)),
+    "walk": S.concatenate(S.walk(6), S.turn(90), S.walk(4)),
+    "wave": S.concatenate(S.stand(0.5), S.wave("left", 4), S.stand(1.0)),
+    "jump": S.concatenate(S.stand(0.5), S.jumps(2), S.stand(0.5)),
+}
+# Story, question, and what the best or second-best fact must say.
+ASKED = [
+    ("squat", "What is the person doing?", "squats 3 times, then raises"),
+    ("squat", "How many squats?", "squats 3 times"),
+    ("squat", "how many reps", "squats 3 times"),
+    ("squat", "Which arm is raised?", "right arm"),
+    ("squat", "What comes after the squats?", "After squatting"),
+    ("squat", "What does she do first?", "first"),
+    ("squat", "How deep do the knees bend?", "knees bend|knee flexion"),
+    ("squat", "Does the person jump?", "does not jump"),
+    ("squat", "Is she waving?", "does not wave"),
+    ("squat", "Does she raise the left arm?", "does not raise the left arm"),
+    ("squat", "When is the right hand above the head?", "right hand is above the head|hand above"),
+    ("squat", "How long does one squat take?", "one repetition takes"),
+    ("walk", "What is the person doing?", "walks forwards, then turns left"),
+    ("walk", "How many steps does he take?", "steps"),
+    ("walk", "How fast does she walk?", "speed of|m/s"),
+    ("walk", "Which way does he turn?", "turns about 90 degrees to the left|turns left"),
+    ("walk", "How far do they travel?", "travels about"),
+    ("walk", "Is the person running?", "does not run"),
+    ("wave", "What is she doing?", "waves"),
+    ("wave", "Which hand is he waving with?", "left hand"),
+    ("wave", "Does the person walk?", "does not walk|no walking steps"),
+    ("wave", "Which body part moves most?", "left arm moves most"),
+    ("jump", "How many jumps?", "jumps twice"),
+    ("jump", "Do the feet leave the floor?", "leave the floor"),
+    ("jump", "Does he squat?", "does not squat"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def embedder() -> SentenceEmbedder:
+    return SentenceEmbedder()
+
+
+@pytest.fixture(scope="module")
+def facts() -> dict[str, tuple[Fact, ...]]:
+    return {name: analyse(S.render(motion, noise_m=0.004)).facts for name, motion in STORIES.items()}
+
+
+@pytest.mark.parametrize(("story", "question", "expected"), ASKED)
+def test_a_question_brings_its_fact_to_the_front(
+    facts: dict[str, tuple[Fact, ...]], embedder: SentenceEmbedder, story: str, question: str, expected: str
+) -> None:
+    best = choose_facts(facts[story], question, embedder, 2)
+    assert any(part in f.text for f in best for part in expected.split("|")), [f.text for f in best]
+
+
+def test_a_moment_brings_what_happened_then(facts: dict[str, tuple[Fact, ...]], embedder: SentenceEmbedder) -> None:
+    turn = next(f for f in facts["walk"] if f.topic == "turn")
+    middle = (turn.start_s + turn.end_s) / 2
+    assert turn in choose_facts(facts["walk"], f"What happens at {middle:.1f} s?", embedder, 4)
+
+
+def test_a_short_follow_up_is_read_with_the_question_before_it(
+    facts: dict[str, tuple[Fact, ...]], embedder: SentenceEmbedder
+) -> None:
+    (best, *_) = choose_facts(facts["squat"], "And the left one?", embedder, 2, "How far is the right arm raised?")
+    assert "left" in best.text
+
+
+def test_a_large_model_gets_as_many_facts_as_it_takes(
+    facts: dict[str, tuple[Fact, ...]], embedder: SentenceEmbedder
+) -> None:
+    assert len(choose_facts(facts["squat"], "How many squats?", embedder, 12)) == 12
+    assert choose_facts((), "How many squats?", embedder, 2) == ()
