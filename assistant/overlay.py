@@ -145,7 +145,7 @@ def _caption(image: UInt8[Array, "H W 3"], encoding: ClipEncoding, time_s: float
     lines = [f"{time_s:5.2f} s  {doing}"]
     for counted in report.repetitions:
         done = sum(r.turn_s <= time_s for r in counted.repetitions)
-        lines.append(f"{counted.signal.replace('_', ' ')}: {done} of {len(counted.repetitions)}")
+        lines.append(f"{counted.name or counted.signal.replace('_', ' ')}: {done} of {len(counted.repetitions)}")
     for row, line in enumerate(lines[:3]):
         _text(image, line, (10, 22 + 22 * row), 0.55)
 
@@ -153,7 +153,9 @@ def _caption(image: UInt8[Array, "H W 3"], encoding: ClipEncoding, time_s: float
 def _text(image: UInt8[Array, "H W 3"], text: str, at: tuple[int, int], size: float) -> None:
     import cv2
 
-    cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 4, cv2.LINE_AA)
+    # The outline is drawn by shifting: OpenCV 5 spaces thick letters wider than thin ones.
+    for dx, dy in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
+        cv2.putText(image, text, (at[0] + dx, at[1] + dy), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA)
     cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
 
 

@@ -60,7 +60,8 @@ class _Talk:
 def build_page(engine: Engine) -> gr.Blocks:
     """The page, ready to launch."""
     page = Page(engine)
-    with gr.Blocks(title="motionqa", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True) as blocks:
+    with gr.Blocks(title="motionqa", analytics_enabled=False, delete_cache=(3600, 86_400), fill_width=True) as blocks:
+        _offer_api(page)
         visit = gr.State(None, time_to_live=3600, delete_callback=lambda v: v.close() if v else None)
         gr.HTML(f"<h1>motionqa</h1><p>{WELCOME}</p>", elem_id="head")
         with gr.Row(elem_id="columns"):
@@ -71,8 +72,14 @@ def build_page(engine: Engine) -> gr.Blocks:
         blocks.load(page.open, None, visit, show_progress="hidden", **PRIVATE)
         _wire_clip(page, visit, clip, talk)
         _wire_talk(page, visit, talk)
-        gr.api(page.api_ask, api_name="ask", concurrency_limit=2)
     return blocks
+
+
+def _offer_api(page: Page) -> None:
+    """`/ask`, for programs and MCP clients: stateless, so it has components of its own that nobody sees."""
+    file, question = gr.File(visible=False, label="clip"), gr.Textbox(visible=False, label="question")
+    button, reply = gr.Button(visible=False), gr.JSON(visible=False, label="answer")
+    button.click(page.api_ask, [file, question], reply, api_name="ask", concurrency_limit=2)
 
 
 def _clip_column() -> _Clip:
@@ -148,14 +155,14 @@ def _wire_talk(page: Page, visit: gr.State, talk: _Talk) -> None:
 
 def launch(
     engine: Engine, host: str = "127.0.0.1", port: int | None = 7860, *, mcp: bool = False, block: bool = True
-) -> tuple[Any, str, str]:
-    """Serves the page and returns (app, local address, shared address).
+) -> str:
+    """Serves the page and returns its address.
 
     Beside a tab's own uploads and outputs only plotly's script can be fetched. With `block=False` it returns at once.
     """
     gr.set_static_paths([plotly_js()])
     blocks = build_page(engine).queue(default_concurrency_limit=4, max_size=64)
-    return blocks.launch(
+    _, address, _ = blocks.launch(
         server_name=host,
         server_port=port,
         theme=gr.themes.Soft(),
@@ -170,3 +177,4 @@ def launch(
         quiet=True,
         ssr_mode=False,
     )
+    return address

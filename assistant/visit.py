@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from motionqa.assistant.overlay import draw_clip, time_offset_s
 from motionqa.assistant.panels import angle_plot, answer_markdown, facts_html, plotly_js, space_player
 from motionqa.assistant.people_picker import PeoplePicture, people_picture, person_label
 from motionqa.assistant.session import ChatSession, Engine
+from motionqa.assistant.uploads import Uploads
 from motionqa.data.schema import Answer, ClipEncoding, InputError
 from motionqa.encoders.clip_encoder import Cancelled
 from motionqa.encoders.people import PersonChoice
@@ -27,6 +27,7 @@ class Visit:
     """One browser tab: its conversation, and a private folder for what was made for it."""
 
     chat: ChatSession
+    uploads: Uploads
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="motionqa-")))
     source: Path | None = None
     """The uploaded file, until the annotated video is drawn."""
@@ -34,9 +35,9 @@ class Visit:
     """What the user clicks on to pick a person."""
 
     def forget_source(self) -> None:
-        """Deletes the upload; example files, which are not in gradio's upload folder, stay."""
-        if self.source and self.source.is_relative_to(upload_folder()):
-            self.source.unlink(missing_ok=True)
+        """The upload is no longer needed here."""
+        if self.source:
+            self.uploads.release(self.source)
         self.source = None
 
     def close(self) -> None:
@@ -47,20 +48,16 @@ class Visit:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def upload_folder() -> Path:
-    """Where gradio puts uploads."""
-    return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio").resolve()
-
-
 class Page:
     """The handlers behind the page. Holds the shared engine; everything personal is in the `Visit`."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.uploads = Uploads()
 
     def open(self) -> Visit:
         """A fresh visit for a new tab."""
-        return Visit(ChatSession(self.engine))
+        return Visit(ChatSession(self.engine), self.uploads)
 
     # ------------------------------------------------------------------------------------------- clip
 
@@ -77,15 +74,14 @@ class Page:
     def _encode(
         self, source: Path, visit: Visit, progress: gr.Progress, person: PersonChoice | None = None
     ) -> tuple[Any, ...]:
+        self.uploads.take(source)
         try:
             encoding = visit.chat.set_clip(source, lambda stage, share: progress(share, desc=stage), person)
         except (Cancelled, InputError) as error:
-            if source != visit.source and source.is_relative_to(upload_folder()):
-                source.unlink(missing_ok=True)
+            self.uploads.release(source)
             return self._keep(_problem(str(error)) if isinstance(error, InputError) else None)
-        if source != visit.source:
-            visit.forget_source()
-            visit.source = source
+        visit.forget_source()
+        visit.source = source
         return self._fill(encoding, visit)
 
     def pick_person(self, visit: Visit, event: gr.SelectData, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:
@@ -175,7 +171,7 @@ class Page:
 
     # -------------------------------------------------------------------------------------------- api
 
-    def api_ask(self, clip: gr.FileData, question: str) -> dict[str, Any]:
+    def api_ask(self, clip: str, question: str) -> dict[str, Any]:
         """Answers one question about a person's movement in a video or motion file.
 
         Args:
@@ -183,15 +179,15 @@ class Page:
             question: what to find out, for example "How many squats?"
         """
         chat = ChatSession(self.engine)
-        path = Path(str(getattr(clip, "path", None) or clip["path"])).resolve()  # type: ignore[index]
+        path = Path(clip).resolve()
+        self.uploads.take(path)
         try:
             chat.set_clip(path)
             *_, answer = chat.ask(question)
         except InputError as error:
             raise gr.Error(str(error)) from error
         finally:
-            if path.is_relative_to(upload_folder()):
-                path.unlink(missing_ok=True)
+            self.uploads.release(path)
         return answer_json(answer)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from motionqa.data.schema import Fact, RepetitionSet, Segment
-from motionqa.encoders.measures import Measures
+from motionqa.encoders.measures import SIDES, Measures
 from motionqa.encoders.phrases import person
 
 # What is denied, how the segments that would show it begin or what they contain, and the joints it takes to see it.
@@ -24,8 +24,6 @@ DENIALS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("turn around", ("turning",), ("left_hip", "right_hip")),
     ("wave", ("waving",), ("left_wrist", "right_wrist")),
     ("clap", ("clapping", "bringing the hands together"), ("left_wrist", "right_wrist")),
-    ("raise the left arm", ("raising the left arm", "raising both arms", "holding the left hand"), ("left_wrist",)),
-    ("raise the right arm", ("raising the right arm", "raising both arms", "holding the right hand"), ("right_wrist",)),
     ("lie down", ("lying",), ("thorax", "pelvis")),
     ("fall", ("lying", "on hands", "upside down"), ("thorax", "pelvis")),
 )
@@ -44,3 +42,14 @@ def absences(m: Measures, segments: tuple[Segment, ...], sets: tuple[RepetitionS
         done = any(name.startswith((*shown_by, action)) for name in names)
         if seen and not done:
             yield Fact(person(f"does not {action}"), "absence", first, last, joints, salience=SALIENCE)
+    if all(m.body.seen(f"{side}_wrist") >= 0.5 for side in SIDES):
+        raised = [side for side in SIDES if any(_raises(s.name, side) for s in segments)]
+        text = "raises both arms" if len(raised) == 2 else "does not raise an arm, neither the left nor the right"
+        if len(raised) == 1:
+            text = f"raises the {raised[0]} arm and not the {'right' if raised[0] == 'left' else 'left'} arm"
+        yield Fact(person(text), "absence", first, last, ("left_wrist", "right_wrist"), salience=SALIENCE)
+
+
+def _raises(name: str, side: str) -> bool:
+    """Whether a segment shows an arm of that side going or being up."""
+    return name.startswith(("raising", "holding", "waving")) and (f"the {side}" in name or "both" in name)

@@ -66,10 +66,11 @@ def _neighbours(line: list[Segment], first: float, last: float) -> Iterator[Fact
     """What comes first, last, after and before, each said outright; they answer questions rather than describe."""
     if len(line) < 2:
         return
-    yield Fact(f"The first thing is that the person {does(line[0].name)}.", "order", first, line[0].end_s, line[0].joints,
-               salience=0.2)  # fmt: skip
-    yield Fact(f"The last thing is that the person {does(line[-1].name)}.", "order", line[-1].start_s, last,
-               line[-1].joints, salience=0.2)  # fmt: skip
+    start, end = line[0], line[-1]
+    said = f"The first thing is that the person {does(start.name)}."
+    yield Fact(said, "order", first, start.end_s, start.joints, salience=0.2)
+    said = f"The last thing is that the person {does(end.name)}."
+    yield Fact(said, "order", end.start_s, last, end.joints, salience=0.2)
     for before, after in pairwise(line):
         span_s = (before.start_s, after.end_s)
         joints = _joints([before, after])

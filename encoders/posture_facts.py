@@ -102,7 +102,7 @@ BENDS = (
     ("knee_flexion", "knee bends", 35.0, 0.44),
     ("elbow_flexion", "elbow bends", 60.0, 0.36),
     ("hip_flexion", "hip bends", 50.0, 0.34),
-    ("shoulder_elevation", "arm is raised", 50.0, 0.42),
+    ("shoulder_elevation", "shoulder opens", 50.0, 0.42),
 )
 FROM = {"shoulder_elevation": " from hanging"}
 
@@ -120,7 +120,7 @@ def _bends(m: Measures) -> Iterator[Fact]:
         joint = {"knee": "knee", "elbow": "elbow", "hip": "hip", "shoulder": "shoulder"}[name.partition("_")[0]]
         if len(moved) == 2 and abs(moved["left"][0] - moved["right"][0]) <= 8:
             value, when = max(moved.values())
-            plural = verb.replace(" bends", "s bend").replace("arm is", "arms are")
+            plural = verb.replace(" bends", "s bend").replace(" opens", "s open")
             text = f"both {plural} up to {value:.0f} degrees{FROM.get(name, '')}, at {seconds(when)} s"
             joints = (f"left_{joint}", f"right_{joint}")
             yield Fact(sentence(text), "angle", when, when, joints, round(value, 1), "degrees", salience)
@@ -142,13 +142,13 @@ def _trunk(m: Measures) -> Iterator[Fact]:
         at = int(np.nanargmax(np.abs(lean.degrees)))
         value, when = float(lean.degrees[at]), float(m.body.times_s[at])
         if abs(value) <= 20:
-            text = f"The trunk stays upright (leans at most {abs(value):.0f} degrees)."
+            text = f"The back stays upright (leans at most {abs(value):.0f} degrees)."
             yield Fact(text, "posture", first, last, ("thorax", "pelvis"), round(value, 1), "degrees", 0.33)
         elif abs(value) < 120:
             way = "forwards" if value > 0 else "backwards"
-            text = f"the trunk leans up to {abs(value):.0f} degrees {way}, at {seconds(when)} s"
+            text = f"the back leans up to {abs(value):.0f} degrees {way}, at {seconds(when)} s"
             yield Fact(sentence(text), "angle", when, when, ("thorax", "pelvis"), round(value, 1), "degrees", 0.43)
-    for name, verb, least in (("trunk_lean_left", "leans", 15.0), ("trunk_twist_left", "twists", 30.0)):
+    for name, verb, least in (("trunk_lean_left", "back leans", 15.0), ("trunk_twist_left", "upper body twists", 30.0)):
         series = m.angles.get(name)
         if series is None or not np.isfinite(series.degrees).any():
             continue
@@ -156,7 +156,7 @@ def _trunk(m: Measures) -> Iterator[Fact]:
         value, when = float(series.degrees[at]), float(m.body.times_s[at])
         if least < abs(value) < 110:
             side = "left" if value > 0 else "right"
-            text = f"the trunk {verb} up to {abs(value):.0f} degrees to the {side}, at {seconds(when)} s"
+            text = f"the {verb} up to {abs(value):.0f} degrees to the {side}, at {seconds(when)} s"
             yield Fact(sentence(text), "angle", when, when, ("thorax",), round(value, 1), "degrees", 0.32)
 
 
@@ -193,7 +193,7 @@ def _frozen(m: Measures) -> Iterator[Fact]:
     elif m.feet.judged:
         text = "The person stands." if low < m.config.low_drop else "The person is in a low position, knees bent."
     else:
-        text = "The trunk is upright."
+        text = "The back is upright."
     yield Fact(text, "posture", first, last, ("pelvis",), salience=0.9)
 
 

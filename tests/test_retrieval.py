@@ -27,7 +27,7 @@ ASKED = [
     ("squat", "How deep do the knees bend?", "knees bend|knee flexion"),
     ("squat", "Does the person jump?", "does not jump"),
     ("squat", "Is she waving?", "does not wave"),
-    ("squat", "Does she raise the left arm?", "does not raise the left arm"),
+    ("squat", "Does she raise the left arm?", "right arm and not the left"),
     ("squat", "When is the right hand above the head?", "right hand is above the head|hand above"),
     ("squat", "How long does one squat take?", "one repetition takes"),
     ("walk", "What is the person doing?", "walks forwards, then turns left"),
