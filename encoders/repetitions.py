@@ -123,8 +123,10 @@ def cycles(x: Float[Array, "T"], least: float) -> list[tuple[int, int, int, floa
         low_after = peak + int(np.argmin(y[peak : after + 1]))
         base = (y[low_before] + y[low_after]) / 2
         depth = float(y[peak] - base)
-        start = _crossing(y, peak, low_before, float(y[low_before] + EDGE * (y[peak] - y[low_before])))
-        end = _crossing(y, peak, low_after, float(y[low_after] + EDGE * (y[peak] - y[low_after])))
+        # The higher of both rests: a slow drift to a lower one after the last repetition is not part of it.
+        rest = float(max(y[low_before], y[low_after]))
+        level = rest + EDGE * (float(y[peak]) - rest)
+        start, end = _crossing(y, peak, low_before, level), _crossing(y, peak, low_after, level)
         out.append((start, peak, end, depth))
     return out
 
