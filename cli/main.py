@@ -12,6 +12,7 @@ from typing import Annotated
 import tyro
 
 from motionqa.cli.app import app
+from motionqa.data.raw_motion import MotionOverrides
 from motionqa.data.schema import InputError
 
 Clip = Annotated[Path, tyro.conf.Positional]
@@ -27,6 +28,7 @@ def ask(
     llm_model: str | None = None,
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False,
     cache: bool = True,
+    motion: MotionOverrides = MotionOverrides(),
 ) -> int:
     """Answers a question about the person's movement in a video or motion file.
 
@@ -39,11 +41,12 @@ def ask(
         llm_model: which of the server's models
         json_output: print the answer with its evidence as JSON
         cache: keep the clip's encoding for the next question
+        motion: what a motion file really holds, where it was detected wrongly
     """
     from motionqa.assistant.session import ChatSession, load_engine
     from motionqa.encoders.people import PersonChoice
 
-    engine = load_engine(llm, llm_model=llm_model, encoder=_config(start_s), use_cache=cache)
+    engine = load_engine(llm, llm_model=llm_model, encoder=_config(start_s, motion), use_cache=cache)
     session = ChatSession(engine)
     session.set_clip(clip, _progress_line(), PersonChoice(person_id=person) if person is not None else None)
     shown, answer = "", None
@@ -67,7 +70,13 @@ def ask(
 
 
 def describe(
-    clip: Clip, /, person: int | None = None, start_s: float = 0.0, max_tokens: int = 300, cache: bool = True
+    clip: Clip,
+    /,
+    person: int | None = None,
+    start_s: float = 0.0,
+    max_tokens: int = 300,
+    cache: bool = True,
+    motion: MotionOverrides = MotionOverrides(),
 ) -> int:
     """Prints what was measured about the movement, in words; no language model is used.
 
@@ -77,13 +86,14 @@ def describe(
         start_s: analyse a long video from here
         max_tokens: about how long the text may be
         cache: keep the clip's encoding
+        motion: what a motion file really holds, where it was detected wrongly
     """
     from motionqa.data.cache import EncodingCache
     from motionqa.encoders.clip_encoder import ClipEncoder
     from motionqa.encoders.describe import describe as in_words
     from motionqa.encoders.people import PersonChoice
 
-    encoder = ClipEncoder(_config(start_s), EncodingCache() if cache else None)
+    encoder = ClipEncoder(_config(start_s, motion), EncodingCache() if cache else None)
     choice = PersonChoice(person_id=person) if person is not None else None
     encoding = encoder.encode(clip, _progress_line(), choice)
     print(in_words(encoding.report, max_tokens))
@@ -92,17 +102,18 @@ def describe(
     return 0
 
 
-def info(file: Clip, /) -> int:
+def info(file: Clip, /, motion: MotionOverrides = MotionOverrides()) -> int:
     """Prints what a video or motion file holds and how that was detected.
 
     Args:
         file: video or motion file
+        motion: what a motion file really holds, where it was detected wrongly
     """
     from motionqa.data.motion_files import looks_like_motion_file, read_motion
     from motionqa.data.video import read_clip
 
     if looks_like_motion_file(file):
-        found = asdict(read_motion(file).info)
+        found = asdict(read_motion(file, motion).info)
         detected = found.pop("detected")
         notes = found.pop("notes")
         for name, value in found.items():
@@ -120,11 +131,11 @@ def info(file: Clip, /) -> int:
     return 0
 
 
-def _config(start_s: float):
+def _config(start_s: float, motion: MotionOverrides):  # heavy imports are kept inside
     from motionqa.data.video import DecodeConfig
     from motionqa.encoders.clip_encoder import EncoderConfig
 
-    return EncoderConfig(decode=DecodeConfig(start_s=start_s))
+    return EncoderConfig(decode=DecodeConfig(start_s=start_s), motion_file=motion)
 
 
 def _progress_line():
@@ -149,4 +160,7 @@ def main() -> None:
     except InputError as error:
         print(f"motionqa: {error}", file=sys.stderr)
         status = 2
+    except BrokenPipeError:  # the reader (`| head`) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
     sys.exit(status)

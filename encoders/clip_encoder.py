@@ -47,14 +47,20 @@ class ClipEncoder:
         self.cache = cache
 
     def encode(
-        self, path: str | Path, progress: Progress | None = None, person: PersonChoice | None = None
+        self,
+        path: str | Path,
+        progress: Progress | None = None,
+        person: PersonChoice | None = None,
+        config: EncoderConfig | None = None,
     ) -> ClipEncoding:
         """The encoding of one person in a file; from the cache when file and configuration are known.
 
+        `config` replaces the encoder's own for this file, and `person` the choice of person in it.
         Raise `Cancelled` from `progress` to stop. InputError for anything that is wrong with the file.
         """
         path = Path(path)
-        config = replace(self.config, person=person) if person else self.config
+        config = config or self.config
+        config = replace(config, person=person) if person else config
         progress = progress or (lambda stage, share: None)
         if not path.exists():
             raise InputError(f"There is no file {path.name!r}. Give the path of a video or a motion file.")

@@ -194,15 +194,16 @@ def _gait_facts(m: Measures) -> Iterator[Fact]:
     about = _about(m)
     for bout in m.gait:
         a, b, count = float(t[bout.first]), float(t[bout.last]), len(bout.steps)
-        text = f"{_gait_name(m, bout)} {span(a, b)}, taking {count} steps at {bout.steps_per_s:.1f} steps per second"
-        share = (b - a) / max(last - first, 1e-6)
-        yield Fact(
-            person(text), "count", a, b, ("left_ankle", "right_ankle"), count, "steps", 0.6 + 0.25 * min(share, 1)
-        )
+        ankles = ("left_ankle", "right_ankle")
+        salience = 0.6 + 0.25 * min((b - a) / max(last - first, 1e-6), 1)
+        gait = _gait_name(m, bout)
+        yield Fact(person(f"takes {count} steps {span(a, b)}"), "count", a, b, ankles, count, "steps", salience)
+        text = f"{gait} at {bout.steps_per_s:.1f} steps per second {span(a, b)}"
+        yield Fact(person(text), "speed", a, b, ankles, round(bout.steps_per_s, 2), "1/s", 0.45)
         speed = bout.speed * m.body.leg_m
         if bout.speed >= m.config.travel_speed and m.body.pose.root_motion != "none" and not m.body.pose.planar:
             text = f"{'runs' if bout.running else 'walks'} at a speed of {about}{speed:.1f} m/s {span(a, b)}"
-            yield Fact(person(text), "speed", a, b, ("pelvis",), round(speed, 2), "m/s", 0.5)
+            yield Fact(person(text), "speed", a, b, ("pelvis",), round(speed, 2), "m/s", 0.7)
     if not m.gait and m.feet.judged and m.moving and not m.travelling.any():
         yield Fact(
             "The person takes no walking steps.", "count", first, last, ("left_ankle", "right_ankle"), 0, "steps", 0.26

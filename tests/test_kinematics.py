@@ -184,7 +184,7 @@ def test_steps_are_counted_and_timed(steps: int, rate: float) -> None:
     report = analyse(S.render(S.walk(steps, steps_per_s=rate), noise_m=0.005))
     (fact,) = [f for f in report.facts if f.unit == "steps"]
     assert fact.value == pytest.approx(steps, abs=1)
-    assert f"{rate:.1f} steps per second" in fact.text
+    assert any(f"{rate:.1f} steps per second" in f.text for f in report.facts)
     assert not any(r.signal.endswith("knee flexion") for r in report.repetitions)
 
 
