@@ -8,7 +8,7 @@ from pathlib import Path
 
 from motionqa.data.cache import cache_root
 from motionqa.data.schema import Pose3D
-from motionqa.data.synthetic import arm_raise, concatenate, render, squats, stand
+from motionqa.data.synthetic.motions import arm_raise, concatenate, render, squats, stand
 
 
 def example_files() -> tuple[Path, ...]:

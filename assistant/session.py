@@ -68,7 +68,8 @@ class ChatSession:
         """Encodes a file and makes it the clip of this conversation, which starts anew.
 
         `progress` is called with stage and share; `config` reads this one file differently. A later call overtakes
-        an earlier one, which then raises `Cancelled`. InputError for anything wrong with the file; the earlier clip then stays.
+        an earlier one, which then raises `Cancelled`. InputError for anything wrong with the file; the earlier clip
+        then stays.
         """
         with self._lock:
             self._clip_request += 1

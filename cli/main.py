@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 
 from motionqa.cli.app import app
-from motionqa.data.raw_motion import MotionOverrides
+from motionqa.data.motion_files.raw_motion import MotionOverrides
 from motionqa.data.schema import InputError
 
 Clip = Annotated[Path, tyro.conf.Positional]
@@ -90,7 +90,7 @@ def describe(
     """
     from motionqa.data.cache import EncodingCache
     from motionqa.encoders.clip_encoder import ClipEncoder
-    from motionqa.encoders.describe import describe as in_words
+    from motionqa.encoders.kinematics.describe import describe as in_words
     from motionqa.encoders.people import PersonChoice
 
     encoder = ClipEncoder(_config(start_s, motion), EncodingCache() if cache else None)
@@ -109,7 +109,7 @@ def info(file: Clip, /, motion: MotionOverrides = MotionOverrides()) -> int:
         file: video or motion file
         motion: what a motion file really holds, where it was detected wrongly
     """
-    from motionqa.data.motion_files import looks_like_motion_file, read_motion
+    from motionqa.data.motion_files.read import looks_like_motion_file, read_motion
     from motionqa.data.video import read_clip
 
     if looks_like_motion_file(file):
@@ -164,3 +164,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -190,7 +190,7 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class AngleSeries:
-    """A joint angle over time, with the sign and range documented in `encoders/kinematics.py`."""
+    """A joint angle over time, with the sign and range documented in `encoders/kinematics/angles.py`."""
 
     name: str
     degrees: Float[Array, "T"]

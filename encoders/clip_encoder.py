@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from motionqa.data.cache import EncodingCache, content_sha256, encoding_key
-from motionqa.data.motion_files import MotionOverrides, looks_like_motion_file, read_motion
+from motionqa.data.motion_files.read import MotionOverrides, looks_like_motion_file, read_motion
 from motionqa.data.schema import ClipEncoding, InputError, MotionRecording, MotionReport, Pose3D, PoseSequence
 from motionqa.data.video import DecodeConfig, read_clip
-from motionqa.encoders.kinematics import analyse
-from motionqa.encoders.kinematics_config import ONE_CAMERA, KinematicsConfig
+from motionqa.encoders.kinematics.analyse import analyse
+from motionqa.encoders.kinematics.config import ONE_CAMERA, KinematicsConfig
 from motionqa.encoders.lift import from_image, place_in_space
 from motionqa.encoders.people import PeopleConfig, PersonChoice, choose_person, find_people
 from motionqa.encoders.pose import PoseConfig, estimate_pose

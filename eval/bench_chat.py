@@ -27,8 +27,8 @@ QUESTION = "How many squats does the person do?"
 
 def make_clip(path: Path) -> Path:
     """A 10-second 720p video of the project's drawn person; the sampled length is exact."""
-    from motionqa.data.drawn_figure import Camera, figure_frames
-    from motionqa.data.synthetic import arm_raise, concatenate, render, squats, stand
+    from motionqa.data.synthetic.drawn_figure import Camera, figure_frames
+    from motionqa.data.synthetic.motions import arm_raise, concatenate, render, squats, stand
     from motionqa.data.video_writer import write_video
 
     person = render(concatenate(stand(1.0), squats(3), arm_raise("right"), stand(4.0)))

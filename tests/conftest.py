@@ -41,8 +41,8 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="session")
 def squat_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A drawn person who squats three times and then raises the right arm: 30 fps, 640 x 480."""
-    from motionqa.data.drawn_figure import figure_frames
-    from motionqa.data.synthetic import arm_raise, concatenate, render, squats, stand
+    from motionqa.data.synthetic.drawn_figure import figure_frames
+    from motionqa.data.synthetic.motions import arm_raise, concatenate, render, squats, stand
     from motionqa.data.video_writer import write_video
 
     person = render(concatenate(stand(0.5), squats(3), arm_raise("right"), stand(0.3)))

@@ -10,9 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from motionqa.data.drawn_figure import Camera, figure_frames
 from motionqa.data.schema import ClipEncoding, InputError, Pose3D
-from motionqa.data.synthetic import arm_raise, concatenate, render, squats, stand
+from motionqa.data.synthetic.drawn_figure import Camera, figure_frames
+from motionqa.data.synthetic.motions import arm_raise, concatenate, render, squats, stand
 from motionqa.data.video_writer import Frame, write_video
 from motionqa.encoders.clip_encoder import ClipEncoder
 from motionqa.tests.video_files import cut_off, turn_in_header

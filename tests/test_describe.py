@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from motionqa.data import synthetic as S
 from motionqa.data.schema import MotionReport
-from motionqa.encoders.describe import describe, estimate_tokens
-from motionqa.encoders.kinematics import analyse
-from motionqa.encoders.phrases import does, span, times
+from motionqa.data.synthetic import motions as S
+from motionqa.encoders.kinematics.analyse import analyse
+from motionqa.encoders.kinematics.describe import describe, estimate_tokens
+from motionqa.encoders.kinematics.phrases import does, span, times
 
 
 @pytest.fixture(scope="module")

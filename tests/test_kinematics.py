@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motionqa.data import synthetic as S
 from motionqa.data.schema import MotionReport, Pose3D, RepetitionSet
 from motionqa.data.skeleton import H36M_17, convert, mirrored_name
-from motionqa.data.synthetic_body import BodyMotion
-from motionqa.encoders.kinematics import KinematicsConfig, analyse
+from motionqa.data.synthetic import motions as S
+from motionqa.data.synthetic.body import BodyMotion
+from motionqa.encoders.kinematics.analyse import KinematicsConfig, analyse
 
 QUICK = settings(max_examples=15, deadline=None, derandomize=True)
 VARIED = st.sampled_from(

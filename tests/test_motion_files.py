@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from motionqa.data.humanml3d import recover_joints
-from motionqa.data.motion_files import MotionOverrides, read_motion, sniff_format
-from motionqa.data.packed import packed_clip_ids
+from motionqa.data.motion_files.humanml3d import recover_joints
+from motionqa.data.motion_files.packed import packed_clip_ids
+from motionqa.data.motion_files.read import MotionOverrides, read_motion, sniff_format
 from motionqa.data.schema import InputError
 from motionqa.data.skeleton import KINECT_20, KITML_21, SMPL_22
 from motionqa.tests import motion_writers as write
@@ -160,7 +160,7 @@ def test_a_utd_mhad_file_keeps_its_metres_and_axes(tmp_path: Path) -> None:
 
 
 def test_an_msr_action3d_text_is_unmirrored_upright_and_marked_not_metric(tmp_path: Path) -> None:
-    from motionqa.data.kinect import MSR_JOINTS
+    from motionqa.data.motion_files.kinect import MSR_JOINTS
 
     rows = np.zeros((3, 20, 4))
     rows[..., 0], rows[..., 1], rows[..., 2] = 150, 120, 640

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motionqa.data.motion_files import MotionOverrides, read_motion
+from motionqa.data.motion_files.read import MotionOverrides, read_motion
+from motionqa.data.motion_files.smpl_pickle import load_model_pickle
 from motionqa.data.schema import InputError
 from motionqa.data.skeleton import SMPL_22
-from motionqa.data.smpl_pickle import load_model_pickle
 from motionqa.tests import motion_writers as write
 
 Array = np.ndarray

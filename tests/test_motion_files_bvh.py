@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from motionqa.data.joint_names import build_skeleton, match_names, missing_joints
-from motionqa.data.motion_files import read_motion
+from motionqa.data.motion_files.joint_names import build_skeleton, match_names, missing_joints
+from motionqa.data.motion_files.read import read_motion
 from motionqa.data.skeleton import SMPL_22
 from motionqa.tests import motion_writers as write
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motionqa.data import axes
-from motionqa.data.gaps import drop_absurd, fill_gaps
-from motionqa.data.motion_files import read_motion
+from motionqa.data.motion_files import axes
+from motionqa.data.motion_files.gaps import drop_absurd, fill_gaps
+from motionqa.data.motion_files.read import read_motion
 from motionqa.data.schema import InputError
 from motionqa.data.skeleton import SMPL_22
 from motionqa.tests import motion_writers as write

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from motionqa.data.motion_files import MotionOverrides, read_motion, sniff_format
-from motionqa.data.people import Detection, link_people
+from motionqa.data.motion_files.people import Detection, link_people
+from motionqa.data.motion_files.read import MotionOverrides, read_motion, sniff_format
 from motionqa.data.schema import PoseSequence
 from motionqa.data.skeleton import (
     BLAZEPOSE_33,

@@ -19,7 +19,7 @@ from motionqa.assistant.session import Engine
 from motionqa.assistant.ui import launch
 from motionqa.assistant.uploads import Uploads, upload_folder
 from motionqa.data.cache import EncodingCache
-from motionqa.data.synthetic import render, squats
+from motionqa.data.synthetic.motions import render, squats
 from motionqa.encoders.clip_encoder import ClipEncoder
 from motionqa.tests.fake_models import ScriptedModel
 from motionqa.tests.video_files import sound_only

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from motionqa.data.drawn_figure import Camera, figure_frames
 from motionqa.data.schema import Clip, InputError, PersonTrack, Pose3D
 from motionqa.data.skeleton import BLAZEPOSE_33, H36M_17, convert
-from motionqa.data.synthetic import arm_raise, concatenate, render, squats, stand, walk
+from motionqa.data.synthetic.drawn_figure import Camera, figure_frames
+from motionqa.data.synthetic.motions import arm_raise, concatenate, render, squats, stand, walk
 from motionqa.data.video import read_clip
 from motionqa.data.video_writer import write_video
 from motionqa.encoders.lift import from_image, place_in_space

@@ -6,9 +6,9 @@ import pytest
 
 from motionqa.assistant.embedder import SentenceEmbedder
 from motionqa.assistant.retrieval import choose_facts
-from motionqa.data import synthetic as S
 from motionqa.data.schema import Fact
-from motionqa.encoders.kinematics import analyse
+from motionqa.data.synthetic import motions as S
+from motionqa.encoders.kinematics.analyse import analyse
 
 STORIES = {
     "squat": S.concatenate(S.stand(0.5), S.squats(3), S.arm_raise("right"), S.stand(0.4)),

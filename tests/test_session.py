@@ -16,7 +16,7 @@ from motionqa.assistant.prompt import LARGE, SMALL, build_prompt, config_for
 from motionqa.assistant.session import ChatSession, Engine
 from motionqa.data.cache import EncodingCache
 from motionqa.data.schema import Answer, Fact, InputError
-from motionqa.data.synthetic import render, squats, walk
+from motionqa.data.synthetic.motions import render, squats, walk
 from motionqa.encoders.clip_encoder import Cancelled, ClipEncoder
 from motionqa.tests.fake_models import ScriptedModel
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from motionqa.data import synthetic as S
 from motionqa.data.skeleton import SMPL_22
-from motionqa.data.synthetic_body import BodyMotion, joint_positions
+from motionqa.data.synthetic import motions as S
+from motionqa.data.synthetic.body import BodyMotion, joint_positions
 
 MOTIONS = {
     "stand": S.stand(),

@@ -1,0 +1,1 @@
+"""People who do not exist: motions with exact truth, and videos of them."""
