@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from motionqa.assistant.llm import LanguageModel
 from motionqa.data.schema import Conversation, Fact, InputError
 
 SMALL_MODEL_PARAMETERS = 1_000_000_000
+_CONTINUES = re.compile(r"\s*(and|or|but|so|then|why|what about|how about|same|also)\b", re.IGNORECASE)
+"""How a question begins that makes no sense without the one before."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,8 @@ class PromptConfig:
     """Measured sentences beside a question."""
     history_turns: int
     """Earlier questions with their answers."""
+    history_for_continuations_only: bool = False
+    """Small models repeat the answer before; they see it only where the question goes on from it."""
     system: str = (
         "You answer questions about a person's movement in a clip. Use only what the measurements say. "
         "Answer in one short sentence."
@@ -25,7 +30,7 @@ class PromptConfig:
     max_question_chars: int = 2000
 
 
-SMALL = PromptConfig(facts=2, history_turns=2)
+SMALL = PromptConfig(facts=2, history_turns=1, history_for_continuations_only=True)
 LARGE = PromptConfig(
     facts=24,
     history_turns=12,
@@ -75,13 +80,16 @@ def build_prompt(
 ) -> Prompt:
     """The question with its facts (best first), after as many earlier exchanges as fit; the oldest go first."""
     room = model.context_tokens - reply_tokens
-    start = max(0, len(history) - config.history_turns)
+    goes_on = not config.history_for_continuations_only or bool(_CONTINUES.match(question))
+    start = max(0, len(history) - config.history_turns) if goes_on else len(history)
+    left_out = start if goes_on else 0
     while True:
         conversation = _render(config, question, facts, history[start:])
         if model.count_tokens(conversation) <= room:
-            return Prompt(conversation, facts, start)
+            return Prompt(conversation, facts, left_out)
         if start < len(history):
             start += 1
+            left_out = start
         elif len(facts) > 1:
             facts = facts[: len(facts) // 2]
         else:

@@ -213,6 +213,16 @@ def test_old_exchanges_are_left_out_when_they_no_longer_fit() -> None:
         build_prompt(model, LARGE, "How many?", (fact,), (), reply_tokens=0)
 
 
+def test_a_small_model_sees_the_exchange_before_only_when_the_question_goes_on_from_it() -> None:
+    model, fact = ScriptedModel(), Fact("The person squats 3 times.", "count", 0.0, 1.0)
+    history = (("How many squats?", "Three."),)
+    fresh = build_prompt(model, SMALL, "Does she jump?", (fact,), history, 40)
+    onward = build_prompt(model, SMALL, "And the left leg?", (fact,), history, 40)
+    large = build_prompt(model, LARGE, "Does she jump?", (fact,), history, 40)
+    assert [len(p.conversation.turns) for p in (fresh, onward, large)] == [2, 4, 4]
+    assert fresh.dropped_turns == 0
+
+
 def test_small_models_are_shown_little_and_large_ones_the_whole_report() -> None:
     assert config_for(ScriptedModel(parameters=135_000_000)) is SMALL
     assert config_for(ScriptedModel(parameters=7_000_000_000)) is LARGE
