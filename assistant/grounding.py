@@ -6,6 +6,7 @@ import re
 
 from motionqa.data.schema import Evidence, Fact
 
+_SIDES = ("left", "right")
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)?")
 _WORD = re.compile(r"[a-z]{3,}")
 _FILLER = frozenset(
@@ -43,6 +44,13 @@ def cite(answer: str, facts: tuple[Fact, ...]) -> tuple[Evidence, ...]:
         same_number = bool(numbers_in(fact.text) & said_numbers)
         evidence.append(Evidence(fact, cited=bool(shared) and (same_number or 2 * len(shared) >= len(words))))
     return tuple(evidence)
+
+
+def unmeasured_sides(answer: str, facts: tuple[Fact, ...]) -> tuple[str, ...]:
+    """ "left" or "right" where the answer says it and the facts only ever say the other."""
+    told = {side for fact in facts for side in _SIDES if re.search(rf"\b{side}\b", fact.text.lower())}
+    said = {side for side in _SIDES if re.search(rf"\b{side}\b", answer.lower())}
+    return tuple(sorted(said - told)) if told else ()
 
 
 def unmeasured_numbers(answer: str, question: str, facts: tuple[Fact, ...]) -> tuple[str, ...]:

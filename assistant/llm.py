@@ -91,7 +91,13 @@ def embedded_directory() -> Path:
     gguf = next(Path(spec.origin).parent.glob("*.gguf"))
     target = cache_root() / "llm" / f"{gguf.stem}-{gguf.stat().st_size}"
     if not (target / "ready").exists():
-        _unpack_gguf(gguf, target)
+        try:
+            _unpack_gguf(gguf, target)
+        except OSError as error:
+            raise InputError(
+                f"The language model could not be unpacked into {target.parent} ({error}). It needs 300 MB there; "
+                "set MOTIONQA_CACHE to a folder that can be written."
+            ) from error
     return target
 
 
@@ -146,14 +152,16 @@ class LocalModel:
         self.context_tokens = int(getattr(self.model.config, "max_position_embeddings", 2048))
         self.parameters = sum(p.numel() for p in self.model.parameters())
         self.model.eval()
+        special = {token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special}
+        self._markers = sorted(special | {*self.tokenizer.all_special_tokens, "[INST]", "[/INST]"})
         self._one_at_a_time = threading.Lock()
 
     def _prompt(self, conversation: Conversation) -> str:
         messages = conversation.as_messages()
         # A user may type the template's own markers: to the model they are text, not the start of another role.
         for message in messages:
-            for marker in self.tokenizer.all_special_tokens:
-                message["content"] = message["content"].replace(marker, marker.replace("|", " "))
+            for marker in self._markers:
+                message["content"] = message["content"].replace(marker, " ".join(marker))
         if self.tokenizer.chat_template:
             return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
         return "\n".join(f"{m['role'].capitalize()}: {m['content']}" for m in messages) + "\nAssistant:"
@@ -253,7 +261,7 @@ class ServerModel:
             reply = httpx.get(f"{self.base_url}/models", headers=self._headers, timeout=self._timeout)
             reply.raise_for_status()
             return str(reply.json()["data"][0]["id"])
-        except (httpx.HTTPError, KeyError, IndexError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, LookupError, TypeError, ValueError) as error:
             raise InputError(
                 f"The server at {self.base_url} did not list its models ({error}). "
                 "Check the address (it usually ends in /v1) or name the model with --llm-model."
@@ -289,9 +297,19 @@ class ServerModel:
                 for event in events.iter_sse():
                     if stop.is_set() or event.data == "[DONE]":
                         return
-                    choices = json.loads(event.data).get("choices") or [{}]
-                    piece = choices[0].get("delta", {}).get("content")
+                    piece = _piece(json.loads(event.data))
                     if piece:
                         yield piece
-        except (httpx.HTTPError, SSEError, json.JSONDecodeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, SSEError, json.JSONDecodeError) as error:
             raise InputError(f"The language model server at {self.base_url} broke off: {error}") from error
+
+
+def _piece(reply: object) -> str:
+    """The words in one event of a streamed reply. InputError where the server reports an error or speaks otherwise."""
+    if isinstance(reply, dict) and "error" in reply:
+        raise InputError(f"The language model server says: {str(reply['error'])[:300]}")
+    try:
+        content = ((reply.get("choices") or [{}])[0].get("delta") or {}).get("content")  # type: ignore[attr-defined]
+    except (AttributeError, LookupError, TypeError) as error:
+        raise InputError(f"The server's reply is not of the chat completions form: {str(reply)[:200]}") from error
+    return content if isinstance(content, str) else ""

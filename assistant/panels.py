@@ -140,6 +140,8 @@ def answer_markdown(answer: Answer, offset_s: float) -> str:
         parts.append(chips)
     if answer.unmeasured:
         parts.append(f"⚠ *Not measured:* {', '.join(answer.unmeasured)}")
+    if answer.basis and "estimated" in answer.basis and any(e.fact.unit in ("m", "m/s") for e in cited):
+        parts.append("*Distances are estimated from one camera.*")
     if answer.finished == "stopped":
         parts.append("*Stopped.*")
     return "\n\n".join(parts)

@@ -43,6 +43,7 @@ TOPIC_QUESTIONS: dict[str, tuple[str, ...]] = {
         "Does the person jump?", "Is he running?", "Does she raise the arm?", "Is the person walking?",
         "Does he wave or clap?",
     ),
+    "people": ("How many people are there?", "Is anybody else in the picture?", "Is there more than one person?"),
     "view": ("What can you not judge?", "Is the whole body visible?", "How sure are you?"),
 }  # fmt: skip
 """How people ask about each topic; a question is compared with these, never answered from them."""

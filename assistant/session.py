@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from motionqa.assistant.embedder import SentenceEmbedder
-from motionqa.assistant.grounding import cite, unmeasured_numbers
+from motionqa.assistant.grounding import cite, unmeasured_numbers, unmeasured_sides
 from motionqa.assistant.llm import GenerationConfig, LanguageModel, load_llm
 from motionqa.assistant.prompt import PromptConfig, build_prompt, check_question, config_for
 from motionqa.assistant.retrieval import choose_facts
@@ -130,7 +130,7 @@ class ChatSession:
             timings,
             "stopped" if self._stop.is_set() else "end",
             _basis(encoding, prompt.dropped_turns),
-            unmeasured_numbers(text, question, prompt.facts),
+            (*unmeasured_numbers(text, question, prompt.facts), *unmeasured_sides(text, prompt.facts)),
         )
 
 

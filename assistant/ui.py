@@ -61,9 +61,9 @@ class _Talk:
 def build_page(engine: Engine) -> gr.Blocks:
     """The page, ready to launch."""
     page = Page(engine)
-    with gr.Blocks(title="motionqa", analytics_enabled=False, delete_cache=(3600, 86_400), fill_width=True) as blocks:
+    with gr.Blocks(title="motionqa", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as blocks:
         _offer_api(page)
-        visit = gr.State(None, time_to_live=3600, delete_callback=lambda v: v.close() if v else None)
+        visit = gr.State(None, delete_callback=lambda v: v.close() if v else None)
         gr.HTML(f"<h1>motionqa</h1><p>{WELCOME}</p>", elem_id="head")
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=5, min_width=320):

@@ -37,7 +37,7 @@ class Uploads:
     def release(self, path: Path) -> None:
         """One user less; the last one has the file deleted after the grace period."""
         with self._lock:
-            self._users[path] -= 1
+            self._users[path] = max(0, self._users[path] - 1)
         if path.is_relative_to(upload_folder()):
             timer = threading.Timer(self.grace_s, self._delete, [path])
             timer.daemon = True

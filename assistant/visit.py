@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import gradio as gr
 
 from motionqa.assistant.overlay import draw_clip, time_offset_s
 from motionqa.assistant.panels import angle_plot, answer_markdown, facts_html, plotly_js, space_player
 from motionqa.assistant.people_picker import PeoplePicture, people_picture, person_label
+from motionqa.assistant.prompt import check_question
 from motionqa.assistant.session import ChatSession, Engine
 from motionqa.assistant.uploads import Uploads
 from motionqa.data.schema import Answer, ClipEncoding, InputError
@@ -38,9 +40,9 @@ class Visit:
 
     def forget_source(self) -> None:
         """The upload is no longer needed here."""
-        if self.source:
-            self.uploads.release(self.source)
-        self.source = None
+        source, self.source = self.source, None
+        if source:
+            self.uploads.release(source)
 
     def close(self) -> None:
         """Deletes everything that belongs to the tab."""
@@ -82,27 +84,31 @@ class Page:
             decode = replace(own.decode, start_s=float(start_s or 0))
         except ValueError as error:
             return self._keep(_problem(str(error)))
-        visit.config = replace(own, decode=decode, motion_file=motion)
-        return self._encode(Path(path).resolve(), visit, progress)
+        config = replace(own, decode=decode, motion_file=motion)
+        return self._encode(Path(path).resolve(), visit, progress, config)
 
     def take_example(self, sample: list[str], visit: Visit, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:
         """Encodes one of the example files."""
-        visit.config = self.engine.encoder.config
-        return self._encode(Path(sample[0]).resolve(), visit, progress)
+        return self._encode(Path(sample[0]).resolve(), visit, progress, self.engine.encoder.config)
 
     def _encode(
-        self, source: Path, visit: Visit, progress: gr.Progress, person: PersonChoice | None = None
+        self,
+        source: Path,
+        visit: Visit | None,
+        progress: gr.Progress,
+        config: EncoderConfig,
+        person: PersonChoice | None = None,
     ) -> tuple[Any, ...]:
+        if visit is None:
+            return self._keep(_problem("This page was closed for too long. Reload it and upload the clip again."))
         self.uploads.take(source)
         try:
-            encoding = visit.chat.set_clip(
-                source, lambda stage, share: progress(share, desc=stage), person, visit.config
-            )
+            encoding = visit.chat.set_clip(source, lambda stage, share: progress(share, desc=stage), person, config)
         except (Cancelled, InputError) as error:
             self.uploads.release(source)
             return self._keep(_problem(str(error)) if isinstance(error, InputError) else None)
         visit.forget_source()
-        visit.source = source
+        visit.source, visit.config = source, config
         return self._fill(encoding, visit)
 
     def pick_person(self, visit: Visit, event: gr.SelectData, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:
@@ -112,27 +118,40 @@ class Page:
             return self._keep(_problem("The clip is no longer here. Upload it again to pick another person."))
         unit = picture.source_width / picture.image.shape[1]
         choice = PersonChoice(click_px=(event.index[0] * unit, event.index[1] * unit), click_s=picture.time_s)
-        return self._encode(visit.source, visit, progress, choice)
+        return self._encode(visit.source, visit, progress, visit.config, choice)
 
     def name_person(self, visit: Visit, label: str, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:
         """Encodes the person who was chosen from the list."""
         encoding = visit.chat.encoding
         if visit.source is None or encoding is None:
             return self._keep(_problem("The clip is no longer here. Upload it again to pick another person."))
-        person_id = next(t.person_id for t in encoding.people if person_label(t) == label)
-        return self._encode(visit.source, visit, progress, PersonChoice(person_id=person_id))
+        person_id = next((t.person_id for t in encoding.people if person_label(t) == label), None)
+        if person_id is None:
+            return self._keep(_problem("The list belongs to an earlier clip. Choose again."))
+        return self._encode(visit.source, visit, progress, visit.config, PersonChoice(person_id=person_id))
 
-    def draw(self, visit: Visit, progress: gr.Progress = gr.Progress()) -> Any:
-        """The annotated video of the current clip; deletes the upload where nobody else can be picked from it."""
-        encoding, source = visit.chat.encoding, visit.source
-        if encoding is None or source is None or not source.exists():
+    def draw(self, visit: Visit | None, progress: gr.Progress = gr.Progress()) -> Any:
+        """The annotated video of the current clip, unless another one replaces it meanwhile."""
+        if visit is None or visit.chat.encoding is None or visit.source is None or not visit.source.exists():
             return gr.skip()
-        target = visit.folder / "annotated.mp4"
-        draw_clip(
-            source, encoding, target, visit.config.decode,
-            progress=lambda share: progress(share, desc="drawing"),
-        )  # fmt: skip
-        if len(encoding.people) < 2 and encoding is visit.chat.encoding:
+        encoding, source = visit.chat.encoding, visit.source
+        target = visit.folder / f"{uuid4().hex}.mp4"
+
+        def step(share: float) -> None:
+            if visit.chat.encoding is not encoding:
+                raise Cancelled("another clip came")
+            progress(share, desc="drawing")
+
+        self.uploads.take(source)
+        try:
+            draw_clip(source, encoding, target, visit.config.decode, progress=step)
+            step(1.0)
+        except Cancelled:
+            target.unlink(missing_ok=True)
+            return gr.skip()
+        finally:
+            self.uploads.release(source)
+        if len(encoding.people) < 2:  # nobody else can be picked, so the upload is no longer needed
             visit.forget_source()
         return gr.update(value=str(target), visible=True)
 
@@ -169,9 +188,12 @@ class Page:
 
     # ------------------------------------------------------------------------------------------- chat
 
-    def ask(self, visit: Visit, question: str, messages: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
+    def ask(self, visit: Visit | None, question: str, messages: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
         """Streams the answer into the chat; the text box empties at once."""
         asked = [*(messages or []), {"role": "user", "content": question.strip() or " "}]
+        if visit is None:
+            yield "", [*asked, {"role": "assistant", "content": "⚠ This page was closed for too long. Reload it."}]
+            return
         try:
             for answer in visit.chat.ask(question):
                 offset = time_offset_s(visit.chat.encoding) if visit.chat.encoding else 0.0
@@ -180,19 +202,22 @@ class Page:
             yield "", [*asked, {"role": "assistant", "content": f"⚠ {error}"}]
 
     @staticmethod
-    def forget(visit: Visit) -> None:
+    def forget(visit: Visit | None) -> None:
         """Starts the conversation anew about the same clip."""
-        visit.chat.history = ()
+        if visit is not None:
+            visit.chat.history = ()
 
     @staticmethod
-    def stop(visit: Visit) -> None:
+    def stop(visit: Visit | None) -> None:
         """Stops whatever is under way in this tab."""
+        if visit is None:
+            return
         visit.chat.stop()
         visit.chat.cancel_clip()
 
     # -------------------------------------------------------------------------------------------- api
 
-    def api_ask(self, clip: str, question: str) -> dict[str, Any]:
+    def api_ask(self, clip: str | None, question: str) -> dict[str, Any]:
         """Answers one question about a person's movement in a video or motion file.
 
         Args:
@@ -200,9 +225,12 @@ class Page:
             question: what to find out, for example "How many squats?"
         """
         chat = ChatSession(self.engine)
+        if not clip:
+            raise gr.Error("No file came with the question. Send a video or a motion file as `clip`.")
         path = Path(clip).resolve()
         self.uploads.take(path)
         try:
+            check_question(question, chat.prompt_config)
             chat.set_clip(path)
             *_, answer = chat.ask(question)
         except InputError as error:

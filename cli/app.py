@@ -7,7 +7,12 @@ import sys
 
 
 def app(
-    host: str = "127.0.0.1", port: int = 7860, llm: str | None = None, llm_model: str | None = None, mcp: bool = False
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    llm: str | None = None,
+    llm_model: str | None = None,
+    mcp: bool = False,
+    cache: bool = True,
 ) -> int:
     """Serves the chat page until interrupted.
 
@@ -16,6 +21,7 @@ def app(
         port: port to listen on
         llm: directory, hub id or OpenAI-compatible server's URL instead of the embedded model
         llm_model: which of the server's models
+        cache: keep encodings (joints and outline, no picture) for the next visit
         mcp: also offer the `ask` tool to MCP clients
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -25,7 +31,7 @@ def app(
 
     print("Loading the language model (the first start unpacks it, about 20 s) …", flush=True)
     try:
-        engine = load_engine(llm, llm_model=llm_model)
+        engine = load_engine(llm, llm_model=llm_model, use_cache=cache)
     except InputError as error:
         print(f"motionqa: {error}", file=sys.stderr)
         return 2

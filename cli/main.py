@@ -43,9 +43,13 @@ def ask(
         cache: keep the clip's encoding for the next question
         motion: what a motion file really holds, where it was detected wrongly
     """
+    from motionqa.assistant.prompt import LARGE, check_question
     from motionqa.assistant.session import ChatSession, load_engine
     from motionqa.encoders.people import PersonChoice
 
+    if not clip.exists():
+        raise InputError(f"There is no file {clip.name!r}. Give the path of a video or a motion file.")
+    check_question(question, LARGE)
     engine = load_engine(llm, llm_model=llm_model, encoder=_config(start_s, motion), use_cache=cache)
     session = ChatSession(engine)
     session.set_clip(clip, _progress_line(), PersonChoice(person_id=person) if person is not None else None)

@@ -68,13 +68,17 @@ class EncodingCache:
             return None
 
     def save(self, key: str, encoding: ClipEncoding) -> None:
-        """Stores an encoding in one step: a reader never sees half a file."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Stores an encoding in one step: no reader sees half a file. OSError where the folder can not be written."""
         meta, arrays = _pack(encoding)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as part:
             pass
-        save_file(arrays, part.name, metadata={"motionqa": json.dumps(meta)})
-        os.replace(part.name, self.folder / f"{key}.safetensors")
+        try:
+            save_file(arrays, part.name, metadata={"motionqa": json.dumps(meta)})
+            os.replace(part.name, self.folder / f"{key}.safetensors")
+        except (OSError, SafetensorError) as error:
+            Path(part.name).unlink(missing_ok=True)
+            raise OSError(str(error)) from error
         self._prune()
 
     def _prune(self) -> None:

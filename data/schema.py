@@ -354,4 +354,4 @@ class Answer:
     basis: str = ""
     """What the answer rests on, in words: the kind of measurement, and earlier turns left out."""
     unmeasured: tuple[str, ...] = ()
-    """Numbers in the text that no fact contains."""
+    """Numbers and sides in the text that no fact contains."""

@@ -44,8 +44,8 @@ class DecodeConfig:
         for name in ("max_seconds", "max_fps", "max_side"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if self.start_s < 0:
-            raise ValueError(f"start_s must not be negative, got {self.start_s}")
+        if not (np.isfinite(self.start_s) and self.start_s >= 0):
+            raise InputError(f"The start must be a time of 0 s or later, got {self.start_s}.")
 
 
 def read_clip(path: str | Path, config: DecodeConfig = DecodeConfig()) -> Clip:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from motionqa.data.cache import EncodingCache, content_sha256, encoding_key
 from motionqa.data.motion_files.read import MotionOverrides, looks_like_motion_file, read_motion
-from motionqa.data.schema import ClipEncoding, InputError, MotionRecording, MotionReport, Pose3D, PoseSequence
+from motionqa.data.schema import ClipEncoding, Fact, InputError, MotionRecording, MotionReport, Pose3D, PoseSequence
 from motionqa.data.video import DecodeConfig, read_clip
 from motionqa.encoders.kinematics.analyse import analyse
 from motionqa.encoders.kinematics.config import ONE_CAMERA, KinematicsConfig
@@ -68,17 +68,39 @@ class ClipEncoder:
         key = encoding_key(content_sha256(path), config)
         if self.cache and (known := self.cache.load(key, lambda pose: measure(pose, config))):
             progress("known already", 1.0)
-            return replace(known, name=path.name, timings_s={"cache": time.perf_counter() - started})
+            known = replace(known, name=path.name, timings_s={"cache": time.perf_counter() - started})
+            return _with_scene(known)
         read = _encode_motion if looks_like_motion_file(path) else _encode_video
         encoding = read(path, config, progress)
         if self.cache:
-            self.cache.save(key, encoding)
-        return encoding
+            try:
+                self.cache.save(key, encoding)
+            except OSError as error:
+                note = f"The encoding could not be kept for next time ({error})."
+                encoding = replace(encoding, notes=(*encoding.notes, note))
+        return _with_scene(encoding)
 
 
 def measure(pose: Pose3D, config: EncoderConfig) -> MotionReport:
     """The motion report, with the thresholds that fit where the pose comes from."""
     return analyse(pose, config.video_kinematics if pose.camera else config.kinematics)
+
+
+def _with_scene(encoding: ClipEncoding) -> ClipEncoding:
+    """The encoding with facts about the clip itself: its length, who is in it, and when the person is in view."""
+    times, end = encoding.pose3d.times_s, encoding.duration_s
+    first, last = float(times[0]), float(times[-1])
+    found = [Fact(f"The clip lasts {end:.1f} s.", "time", 0.0, end, (), round(end, 1), "s", 0.3)]
+    if encoding.kind == "video":
+        count = len(encoding.people)
+        people = "Only one person is" if count == 1 else f"{count} people are"
+        text = f"{people} seen in the clip" + (f"; this is about person {encoding.person_id}." if count > 1 else ".")
+        found.append(Fact(text, "people", 0.0, end, (), count, "people", 0.3))
+        if first > 0.5 or last < end - 0.7:
+            text = f"The person is in view from {first:.1f} to {last:.1f} s."
+            found.append(Fact(text, "view", first, last, (), round(last - first, 1), "s", 0.4))
+    ordered = sorted((*encoding.report.facts, *found), key=lambda f: -f.salience)
+    return replace(encoding, report=replace(encoding.report, facts=tuple(ordered)))
 
 
 class _Stopwatch:

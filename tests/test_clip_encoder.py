@@ -122,3 +122,16 @@ def test_a_recording_without_sound_track_or_with_one_is_the_same(raising: Pose3D
         target.mux(sound.encode(frame))
         target.mux(sound.encode(None))
     assert "left hand is above the head" in texts(ClipEncoder().encode(with_sound))
+
+
+def test_the_clip_itself_has_facts_and_who_left_the_picture_is_said(tmp_path: Path) -> None:
+    person = render(concatenate(stand(1.0), arm_raise("left")))
+    frames = [*figure_frames(person)]
+    empty = np.full_like(frames[0][1], 150)
+    frames += [(frames[-1][0] + (k + 1) / 30, empty) for k in range(75)]
+    encoding = encode(iter(frames), tmp_path / "leaves.mp4")
+    told = texts(encoding)
+    assert f"The clip lasts {encoding.duration_s:.1f} s." in told
+    assert encoding.duration_s > encoding.pose3d.times_s[-1] + 1.5
+    assert "The person is in view from 0.0 to" in told
+    assert "Only one person is seen" in told

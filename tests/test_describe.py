@@ -36,7 +36,7 @@ def test_descriptions_keep_to_their_budget_and_lead_with_the_summary(story: Moti
 
 def test_no_sentence_holds_a_nan_or_a_minus_zero(story: MotionReport) -> None:
     for fact in story.facts:
-        assert "nan" not in fact.text.lower().split()
+        assert not re.search(r"\bnan\b", fact.text.lower())
         assert "-0.0" not in fact.text
         assert fact.text[0].isupper()
         assert fact.text.endswith(".")

@@ -94,6 +94,7 @@ def test_the_embedded_model_is_unpacked_once_and_speaks_english() -> None:
 class _Server(BaseHTTPRequestHandler):
     seen: ClassVar[dict[str, Any]] = {}
     status = 200
+    lines: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
         self._send(json.dumps({"data": [{"id": "served-model"}]}).encode(), "application/json")
@@ -106,8 +107,7 @@ class _Server(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"too many requests")
             return
-        lines = [{"choices": [{"delta": {"content": word}}]} for word in ("three ", "squats")]
-        body = "".join(f"data: {json.dumps(line)}\n\n" for line in lines) + "data: [DONE]\n\n"
+        body = "".join(f"data: {line}\n\n" for line in _Server.lines) + "data: [DONE]\n\n"
         self._send(body.encode(), "text/event-stream")
 
     def _send(self, body: bytes, kind: str) -> None:
@@ -126,6 +126,7 @@ def server() -> Iterator[str]:
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
     _Server.status = 200
+    _Server.lines = [json.dumps({"choices": [{"delta": {"content": word}}]}) for word in ("three ", "squats")]
     yield f"http://127.0.0.1:{httpd.server_port}/v1"
     httpd.shutdown()
 
@@ -151,3 +152,20 @@ def test_a_server_that_refuses_is_quoted(server: str) -> None:
 def test_a_server_that_is_not_there_says_so() -> None:
     with pytest.raises(InputError, match="did not list its models"):
         load_llm("http://127.0.0.1:9/v1")
+
+
+@pytest.mark.parametrize("event", ["[]", '"x"', '{"choices": ["x"]}', '{"error": {"message": "overloaded"}}', "{oops"])
+def test_a_server_that_talks_nonsense_gets_an_error_in_words(server: str, event: str) -> None:
+    model = load_llm(server, server_model="named")
+    _Server.lines = [event]
+    with pytest.raises(InputError, match=r"server"):
+        reply(model)
+
+
+def test_empty_pieces_of_a_server_are_passed_over(server: str) -> None:
+    _Server.lines = [
+        '{"choices": []}',
+        '{"choices": [{"delta": null}]}',
+        '{"choices": [{"delta": {"content": "yes"}}]}',
+    ]
+    assert reply(load_llm(server, server_model="named")) == "yes"

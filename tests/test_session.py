@@ -10,7 +10,7 @@ import pytest
 
 from motionqa.assistant.embedder import SentenceEmbedder
 from motionqa.assistant.examples import example_files, write_trc
-from motionqa.assistant.grounding import cite, numbers_in, unmeasured_numbers
+from motionqa.assistant.grounding import cite, numbers_in, unmeasured_numbers, unmeasured_sides
 from motionqa.assistant.llm import GenerationConfig
 from motionqa.assistant.prompt import LARGE, SMALL, build_prompt, config_for
 from motionqa.assistant.session import ChatSession, Engine
@@ -237,6 +237,9 @@ def test_numbers_nobody_measured_are_pointed_out() -> None:
     assert numbers_in("Three squats, 112.5 degrees at 3,1 s") == {3.0, 112.5, 3.1}
     assert unmeasured_numbers("She squats 3 times and jumps 4 times.", "How many?", facts) == ("4",)
     assert unmeasured_numbers("Is it 5? No, three.", "Did she do 5?", facts) == ()
+    turn = (Fact("The person turns about 90 degrees to the left.", "turn", 0.0, 1.0),)
+    assert unmeasured_sides("He turns right.", turn) == ("right",)
+    assert unmeasured_sides("He turns left.", turn) == ()
     evidence = cite("She squats three times.", facts)
     assert [e.cited for e in evidence] == [True, False]
 

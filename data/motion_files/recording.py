@@ -156,6 +156,9 @@ def _judge_frame(raw: RawMotion, skeleton: Skeleton, overrides: MotionOverrides)
 def _pose(raw: RawMotion, skeleton: Skeleton, frame: _Frame, source: str) -> Pose3D:
     xyz_m, impossible = drop_absurd(raw.positions * frame.scale)
     xyz_m = xyz_m @ frame.turn.T
+    spread = np.nanmax(np.where(np.isfinite(xyz_m), xyz_m, np.nan), axis=1) - np.nanmin(xyz_m, axis=1)
+    if not np.nanmax(spread, initial=0.0) > 0.05:
+        raise InputError("all joints lie in one point: the file holds no body. Check the export, or the units")
     notes = [f"{impossible} impossible joint positions were treated as not seen."] if impossible else []
     assert raw.confidence is not None
     holes = int((~np.isfinite(xyz_m).all(axis=2)).sum())

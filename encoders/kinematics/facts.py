@@ -17,6 +17,8 @@ from motionqa.encoders.kinematics.gait import Bout
 from motionqa.encoders.kinematics.measures import Measures
 from motionqa.encoders.kinematics.phrases import does, doing, in_order, person, seconds, sentence, span, spans, times
 from motionqa.encoders.kinematics.posture_facts import posture_facts
+from motionqa.encoders.kinematics.posture_segments import on_floor
+from motionqa.encoders.kinematics.repetition_names import repeated_verb
 from motionqa.encoders.kinematics.timeline import beside, joined, main_line, repeats, summary, weight
 
 Array = np.ndarray
@@ -33,7 +35,7 @@ def facts(
 ) -> tuple[Fact, ...]:
     """Every fact, most salient first; never empty."""
     found = [*_overall(m, segments, sets), *_segment_facts(segments, sets), *_repetition_facts(sets)]
-    found += [*_gait_facts(m), *_turn_facts(m), *_travel_facts(m), *_floor_facts(m)]
+    found += [*_gait_facts(m), *_turn_facts(m), *_travel_facts(m), *_floor_facts(m, segments)]
     found += posture_facts(m, segments, activity, asymmetry)
     found += absences(m, segments, sets)
     first, last = whole(m)
@@ -58,8 +60,6 @@ def _overall(m: Measures, segments: tuple[Segment, ...], sets: tuple[RepetitionS
     if during.count(False) > 1:
         yield Fact(sentence(f"in order: {in_order(line, during)}"), "order", first, last, _joints(line), salience=0.92)
     yield from _neighbours([s for s, beside_it in zip(line, during, strict=True) if not beside_it], first, last)
-    if len(m.body) > 1:
-        yield Fact(f"The clip lasts {seconds(last - first)} s.", "time", first, last, (), last - first, "s", 0.3)
 
 
 def _neighbours(line: list[Segment], first: float, last: float) -> Iterator[Fact]:
@@ -110,50 +110,15 @@ def _segment_facts(segments: tuple[Segment, ...], sets: tuple[RepetitionSet, ...
 # ------------------------------------------------------------------------------------ repetitions
 
 
-NAMED = {
-    "squat": "squats",
-    "lunge": "lunges",
-    "kneel": "kneels",
-    "sit": "sits down and stands up",
-    "forward bend": "bends forward and comes up",
-    "kick": "kicks",
-    "jumping jack": "does a jumping jack",
-    "push-up": "does a push-up",
-}
-MOVED = {
-    "shoulder": "raises and lowers {arms}",
-    "elbow": "bends and straightens {elbows}",
-    "knee": "bends and straightens {knees}",
-    "hip": "lifts and lowers {legs}",
-    "trunk lean forward": "bends the trunk forward and back up",
-    "trunk lean left": "leans the trunk sideways and back",
-    "trunk twist left": "twists the trunk and comes back",
-}
-"""What a repeated signal is in words, where the movement has no name; braces take "the left arm", "both arms"."""
-
-
-def _verb(reps: RepetitionSet) -> str:
-    """What is repeated, as what the person does."""
-    if reps.name in NAMED:
-        return NAMED[reps.name]
-    first = reps.signal.split()[0]
-    side = first if first in ("left", "right") else "both"
-    if reps.name == "wave":
-        return "waves both hands" if side == "both" else f"waves the {side} hand"
-    nouns = {n: f"both {n}" if side == "both" else f"the {side} {n[:-1]}" for n in ("arms", "elbows", "knees", "legs")}
-    words = next((w for part, w in MOVED.items() if part in reps.signal), f"repeats {reps.signal}")
-    return words.format(**nouns)
-
-
 def _repetition_facts(sets: tuple[RepetitionSet, ...]) -> Iterator[Fact]:
     """How often, when, how deep and how fast each repeated movement is done."""
     for rank, reps in enumerate(r for r in sets if r.name != "jump"):
         done, count = reps.repetitions, len(reps.repetitions)
-        verb = _verb(reps)
+        verb = repeated_verb(reps)
         start, end = done[0].start_s, done[-1].end_s
         text = f"{verb} {times(count)} ({spans([(r.start_s, r.end_s) for r in done])})"
         if reps.name == "wave":
-            text = f"{verb} {count} times to and fro, {span(start, end)}"
+            text = f"{verb} {times(count)} to and fro, {span(start, end)}"
         elif reps.unit == "degrees" and reps.name:
             deep = max(done, key=lambda r: r.depth)
             text += f"; largest {reps.signal} change {deep.depth:.0f} degrees, at {seconds(deep.turn_s)} s"
@@ -214,6 +179,10 @@ def _about(m: Measures) -> str:
     return "about " if m.body.pose.root_motion == "estimated" or not m.body.pose.metric else ""
 
 
+TURN_DENIED_DEG = 20.0
+"""With a larger net turn than this it is not said that the person does not turn."""
+
+
 def _turn_facts(m: Measures) -> Iterator[Fact]:
     first, last = whole(m)
     for turn in m.turns:
@@ -225,17 +194,16 @@ def _turn_facts(m: Measures) -> Iterator[Fact]:
             text = f"twists the body about {size} degrees to the {side} {span(a, b)}, the feet stay put"
         salience = 0.85 if turn.steps else 0.4
         yield Fact(person(text), "turn", a, b, ("pelvis",), round(turn.degrees, 1), "degrees", salience)
-    if not any(t.steps for t in m.turns) and m.moving and not m.body.pose.planar and m.body.seen("pelvis") > 0.5:
-        yield Fact(
-            "The person does not turn and faces the same way throughout.",
-            "turn",
-            first,
-            last,
-            ("pelvis",),
-            0,
-            "degrees",
-            0.28,
-        )
+    if m.body.pose.planar or any(t.steps for t in m.turns):
+        return
+    net = m.trajectory.turn_deg
+    pelvis = ("pelvis",)
+    if abs(net) >= m.config.turn_min_deg and m.stepping.any():
+        text = f"turns gradually, about {_round_angle(abs(net))} degrees to the {'left' if net > 0 else 'right'} in all"
+        yield Fact(person(text), "turn", first, last, pelvis, round(net, 1), "degrees", 0.6)
+    elif abs(net) < TURN_DENIED_DEG and m.moving and m.body.seen("pelvis") > 0.5:
+        text = "does not turn and faces the same way throughout"
+        yield Fact(person(text), "turn", first, last, pelvis, 0, "degrees", 0.28)
 
 
 def _round_angle(degrees: float) -> int:
@@ -253,7 +221,6 @@ def _travel_facts(m: Measures) -> Iterator[Fact]:
     path = m.trajectory
     least = 0.45 if pose.root_motion == "estimated" else 0.35
     scale = m.body.leg_m / 0.83
-    unit_text = "m"
     if not pose.planar:
         parts = []
         for value, ahead, behind in (
@@ -263,7 +230,7 @@ def _travel_facts(m: Measures) -> Iterator[Fact]:
             if abs(value) > least * scale and abs(value) > 0.35 * max(abs(path.forward_m), abs(path.left_m)):
                 parts.append((abs(value), ahead if value > 0 else behind))
         if parts:
-            size = " and ".join(f"about {v:.1f} {unit_text} {way}" for v, way in parts)
+            size = " and ".join(f"about {v:.1f} m {way}" for v, way in parts)
             yield Fact(person(f"travels {size}"), "travel", first, last, ("pelvis",), round(parts[0][0], 2), "m", 0.68)
         elif path.path_m < 3 * least * scale:
             yield Fact(
@@ -288,7 +255,12 @@ def _picture_facts(m: Measures) -> Iterator[Fact]:
         yield Fact(person(text), "travel", first, last, ("pelvis",), round(abs(moved[2]), 2), "m", 0.5)
 
 
-def _floor_facts(m: Measures) -> Iterator[Fact]:
+def _lifts_feet(m: Measures, segments: tuple[Segment, ...]) -> bool:
+    """Whether something else shows that the feet do not stay where they are."""
+    return any(t.steps for t in m.turns) or any(s.name.startswith("doing jumping") for s in segments)
+
+
+def _floor_facts(m: Measures, segments: tuple[Segment, ...]) -> Iterator[Fact]:
     """Whether the feet leave the floor."""
     if not m.feet.judged or not m.moving:
         return
@@ -300,7 +272,7 @@ def _floor_facts(m: Measures) -> Iterator[Fact]:
         yield Fact(person(text), "count", when[0][0], when[-1][1], ankles, len(when), "jumps", 0.93)
         text = f"both feet leave the floor {times(len(when))}, at {spans(when)}"
         yield Fact(sentence(text), "contact", when[0][0], when[-1][1], ankles, len(when), "jumps", 0.3)
-    elif not m.gait:
+    elif not m.stepping.any() and not on_floor(m).any() and not _lifts_feet(m, segments):
         raised = [float(np.nanpercentile(h, 96)) if np.isfinite(h).any() else 0.0 for h in m.feet.height]
         least = 0.12 if m.body.pose.camera else 0.05
         if max(raised) < least:

@@ -10,6 +10,7 @@ from motionqa.data.schema import Activity, Asymmetry, Fact, Segment
 from motionqa.encoders.kinematics.body import runs
 from motionqa.encoders.kinematics.measures import SIDES, Measures
 from motionqa.encoders.kinematics.phrases import seconds, sentence, span, spans
+from motionqa.encoders.kinematics.posture_segments import on_floor
 
 Array = np.ndarray
 
@@ -36,7 +37,8 @@ def _busiest(m: Measures, segments: tuple[Segment, ...], activity: tuple[Activit
     first, last = _whole(m)
     share = {a.part: a.share for a in activity}
     moving = [s for s in segments if not s.name.startswith(("standing still", "keeping still", "sitting", "lying"))]
-    if not moving and float(np.median(m.joint_speed)) < m.config.still_speed:
+    quiet = max(a.peak_speed_m_s for a in activity) < 0.5 * m.body.leg_m
+    if not moving and quiet and float(np.median(m.joint_speed)) < m.config.still_speed:
         yield Fact("The person hardly moves at all.", "part", first, last, salience=0.7)
         return
     if max(a.peak_speed_m_s for a in activity) < 0.4 * m.body.leg_m:
@@ -138,7 +140,7 @@ def _trunk(m: Measures) -> Iterator[Fact]:
     """How far the trunk leans and twists, or that it stays upright."""
     first, last = _whole(m)
     lean = m.angles.get("trunk_lean_forward")
-    if lean is not None and np.isfinite(lean.degrees).any():
+    if lean is not None and np.isfinite(lean.degrees).any() and not on_floor(m).any():
         at = int(np.nanargmax(np.abs(lean.degrees)))
         value, when = float(lean.degrees[at]), float(m.body.times_s[at])
         if abs(value) <= 20:
@@ -203,12 +205,20 @@ def _alike(m: Measures, asymmetry: tuple[Asymmetry, ...]) -> Iterator[Fact]:
     words = {"knee bend": ("knee", "bends"), "hip bend": ("hip", "bends"), "elbow bend": ("elbow", "bends")}
     words["arm raise"] = ("arm", "is raised")
     different = []
+    least = 8.0
+    if m.body.pose.camera:
+        # From the side one half hides the other, and obliquely the far one is seen shorter.
+        if float(np.mean(m.body.faces_camera)) < 0.5:
+            text = "Left and right cannot be compared from this angle of view."
+            yield Fact(text, "symmetry", first, last, salience=0.25)
+            return
+        least = 20.0
     for a in asymmetry:
         if a.name not in words:
             continue
         noun, verb = words[a.name]
         gap = abs(a.left - a.right)
-        if gap >= 8 and max(a.left, a.right) > 25:
+        if gap >= least and max(a.left, a.right) > 25:
             more, less = ("left", "right") if a.left > a.right else ("right", "left")
             different.append(noun)
             high, small = max(a.left, a.right), min(a.left, a.right)

@@ -62,3 +62,38 @@ def _part_of(reps: RepetitionSet, waving: list[Segment]) -> bool:
 
 def _arm(reps: RepetitionSet) -> set[str]:
     return {f"{j.partition('_')[0]}_wrist" for j in reps.joints if j.endswith(("wrist", "elbow"))}
+
+
+NAMED = {
+    "squat": "squats",
+    "lunge": "lunges",
+    "kneel": "kneels",
+    "sit": "sits down and stands up",
+    "forward bend": "bends forward and comes up",
+    "kick": "kicks",
+    "jumping jack": "does jumping jacks: out and in",
+    "push-up": "does push-ups: down and up",
+}
+MOVED = {
+    "shoulder": "raises and lowers {arms}",
+    "elbow": "bends and straightens {elbows}",
+    "knee": "bends and straightens {knees}",
+    "hip": "lifts and lowers {legs}",
+    "trunk lean forward": "bends the trunk forward and back up",
+    "trunk lean left": "leans the trunk sideways and back",
+    "trunk twist left": "twists the trunk and comes back",
+}
+"""What a repeated signal is in words, where the movement has no name; braces take "the left arm", "both arms"."""
+
+
+def repeated_verb(reps: RepetitionSet) -> str:
+    """What is repeated, as what the person does."""
+    if reps.name in NAMED:
+        return NAMED[reps.name]
+    first = reps.signal.split()[0]
+    side = first if first in ("left", "right") else "both"
+    if reps.name == "wave":
+        return "waves both hands" if side == "both" else f"waves the {side} hand"
+    nouns = {n: f"both {n}" if side == "both" else f"the {side} {n[:-1]}" for n in ("arms", "elbows", "knees", "legs")}
+    words = next((w for part, w in MOVED.items() if part in reps.signal), f"repeats {reps.signal}")
+    return words.format(**nouns)

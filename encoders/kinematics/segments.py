@@ -166,7 +166,8 @@ def _legs(m: Measures) -> Iterator[Segment]:
             peak = float(np.nanmax(height[a : b + 1]))
             fast = float(np.nan_to_num(speed[a : b + 1]).max())
             tall = float(np.median(m.drop[a : b + 1])) < m.config.low_drop
-            if peak > m.config.leg_raise and (b - a + 1) / m.fps >= 0.12 and tall:
+            cut_off = a == 0 or b == len(m.body) - 1  # at the edge of the clip a stride looks like a kick
+            if peak > m.config.leg_raise and (b - a + 1) / m.fps >= 0.12 and tall and not cut_off:
                 verb = "kicking with" if fast > m.config.kick_speed else "raising"
                 yield segment(m, f"{verb} the {side} leg", a, b, f"{side}_ankle", f"{side}_knee")
             if (b - a + 1) / m.fps >= m.config.stance_min_s and tall and standing[a : b + 1].mean() > 0.8:

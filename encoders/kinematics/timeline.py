@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from motionqa.data.schema import RepetitionSet, Segment
 from motionqa.encoders.kinematics.phrases import does, doing, times
+from motionqa.encoders.kinematics.repetition_names import repeated_verb
 
 MOST = 6
 """Clauses in the summary; more is a list nobody reads."""
@@ -123,7 +124,12 @@ def summary(segments: tuple[Segment, ...], sets: tuple[RepetitionSet, ...]) -> s
                 break
             during.append(later)
         clauses.append(does(s.name) + _count(s, sets) + _meanwhile(during, sets))
-    return f"The person {', then '.join(clauses)}." if clauses else ""
+    told = f"The person {', then '.join(clauses)}." if clauses else ""
+    vague = all(s.name.startswith(("moving", "holding", "standing still", "keeping")) for s in line)
+    repeated = next((r for r in sets if len(r.repetitions) > 1), None)
+    if vague and repeated:
+        told = f"The person {repeated_verb(repeated)} {times(len(repeated.repetitions))}."
+    return told
 
 
 def _meanwhile(during: list[Segment], sets: tuple[RepetitionSet, ...]) -> str:
