@@ -34,9 +34,9 @@ class PeopleConfig:
     """How people are searched and joined over time."""
 
     key_frames_per_s: float = 3.0
-    full_search_s: float = 1.0
+    full_search_s: float = 1.5
     """How often overlapping square tiles are searched as well, for people small in a wide picture."""
-    max_side: int = 960
+    max_side: int = 720
     max_gap_s: float = 1.5
     """A person unseen for longer starts a new track."""
     reach_radii: float = 1.5

@@ -28,7 +28,7 @@ class PoseConfig:
     min_confidence: float = 0.5
     window_radii: float = 3.0
     """Side of the square shown to the network, in body radii: room for raised arms and a late key frame."""
-    window_px: int = 448
+    window_px: int = 384
     """Windows are reduced to this: the landmark network sees 256 pixels, and the mask costs by the pixel."""
     lost_radii: float = 0.9
     """Landmarks whose hips lie farther than this from the track belong to somebody else: search afresh."""
