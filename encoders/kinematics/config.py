@@ -61,6 +61,8 @@ class KinematicsConfig:
     # Postures
     low_drop: float = 0.17
     """Pelvis this much lower over the feet than with straight legs: squatting, lunging, sitting, kneeling."""
+    squat_knee_deg: float = 0.0
+    """Both knees must bend this far at the lowest point for a low posture to be a squat."""
     low_min_s: float = 0.2
     """A low posture must last this long."""
     hold_s: float = 0.8
@@ -118,6 +120,7 @@ ONE_CAMERA = KinematicsConfig(
     turn_min_s=0.5,
     min_steps=4,
     low_drop=0.20,
+    squat_knee_deg=55.0,
     low_min_s=0.4,
     unbalanced=0.30,
     flight_height=0.13,

@@ -36,6 +36,8 @@ def low_postures(m: Measures) -> Iterator[Segment]:
         if (b - a + 1) / m.fps < m.config.low_min_s or m.in_flight[max(0, a - margin) : b + margin + 1].any():
             continue  # the crouch before a jump and its landing belong to the jump
         name = _low_name(m, a, b)
+        if not name:
+            continue
         first, last = widened(m.drop, a, b)
         if name == "sitting":
             yield from _sitting(m, a, b, first, last)
@@ -50,7 +52,7 @@ def low_postures(m: Measures) -> Iterator[Segment]:
 
 
 def _low_name(m: Measures, a: int, b: int) -> str:
-    """Which low posture frames a to b are, judged where the pelvis is lowest."""
+    """Which low posture frames a to b are, judged where the pelvis is lowest; "" where none fits."""
     part = slice(a, b + 1)
     deep = m.drop[part] >= m.drop[part].max() - 0.05
     fore = float(max(m.apart[0][part], key=abs))
@@ -71,7 +73,7 @@ def _low_name(m: Measures, a: int, b: int) -> str:
         return "sitting"
     if abs(aside) > 0.75 and abs(knees[0] - knees[1]) > 30:
         return f"lunging sideways to the {'left' if knees[0] > knees[1] else 'right'}"
-    return "squatting"
+    return "squatting" if min(knees) >= m.config.squat_knee_deg else ""
 
 
 def widened(x: Float[Array, "T"], a: int, b: int, part: float = 0.07) -> tuple[int, int]:
