@@ -21,7 +21,7 @@ def example_files() -> tuple[Path, ...]:
     return (figure, *sorted(folder.glob("*.mp4")))
 
 
-FILMED = "two_people_outdoors_(filmed_by_the_Sports2D_authors).mp4"
+FILMED = "walk_outdoors_(filmed_by_the_Sports2D_authors).mp4"
 
 
 def keep_filmed_example(path: Path) -> Path:
