@@ -84,10 +84,11 @@ def _overhead(m: Measures) -> Iterator[Fact]:
     first, last = _whole(m)
     ever = False
     seen = [s for s in SIDES if m.body.seen(f"{s}_wrist") > 0.5]
+    least_s = 0.2 if m.body.pose.camera else 0.1  # a frame or two of one camera are noise
     for side in seen:
         over = (np.nan_to_num(m.hand_over_head(side), nan=-1.0) > 0) & (m.trunk_up > 30)
         t = m.body.times_s
-        when = [(float(t[a]), float(t[b])) for a, b in runs(over) if (b - a + 1) / m.fps >= 0.1]
+        when = [(float(t[a]), float(t[b])) for a, b in runs(over) if (b - a + 1) / m.fps >= least_s - 1e-6]
         if when:
             ever = True
             place = span(*when[0]) if len(when) == 1 else f"at {spans(when, 4)}"
