@@ -142,6 +142,15 @@ KINECT_20 = _tree(
     left_hip:pelvis left_knee:left_hip left_ankle:left_knee left_toe:left_ankle
     right_hip:pelvis right_knee:right_hip right_ankle:right_knee right_toe:right_ankle""",
 )
+KINECT_25 = _tree(
+    "kinect_25",
+    """pelvis spine:pelvis neck:thorax head:neck
+    left_shoulder:thorax left_elbow:left_shoulder left_wrist:left_elbow left_hand:left_wrist
+    right_shoulder:thorax right_elbow:right_shoulder right_wrist:right_elbow right_hand:right_wrist
+    left_hip:pelvis left_knee:left_hip left_ankle:left_knee left_toe:left_ankle
+    right_hip:pelvis right_knee:right_hip right_ankle:right_knee right_toe:right_ankle
+    thorax:spine left_hand_tip:left_hand left_thumb:left_wrist right_hand_tip:right_hand right_thumb:right_wrist""",
+)
 KITML_21 = _tree(
     "kitml_21",
     """pelvis spine1:pelvis spine3:spine1 neck:spine3 head:neck
@@ -163,6 +172,7 @@ SKELETONS: dict[str, Skeleton] = {
         SMPL_22,
         SMPL_24,
         KINECT_20,
+        KINECT_25,
         KITML_21,
     )
 }

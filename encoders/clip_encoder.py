@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from motionqa.data.cache import EncodingCache, content_sha256, encoding_key
@@ -13,9 +14,10 @@ from motionqa.data.schema import ClipEncoding, Fact, InputError, MotionRecording
 from motionqa.data.video import DecodeConfig, read_clip
 from motionqa.encoders.kinematics.analyse import analyse
 from motionqa.encoders.kinematics.config import ONE_CAMERA, KinematicsConfig
-from motionqa.encoders.lift import from_image, place_in_space
+from motionqa.encoders.lift import along_the_ray, from_image, place_in_space, relift
+from motionqa.encoders.lifter import LifterConfig, Network
 from motionqa.encoders.people import PeopleConfig, PersonChoice, choose_person, find_people
-from motionqa.encoders.pose import PoseConfig, estimate_pose
+from motionqa.encoders.pose import PersonPose, PoseConfig, estimate_pose
 
 Progress = Callable[[str, float], object]
 """Called with the stage's name and the share of it that is done, 0 to 1."""
@@ -26,12 +28,23 @@ class Cancelled(Exception):
 
 
 @dataclass(frozen=True)
+class LiftingConfig:
+    """Which network turns joints in the picture into joints in space."""
+
+    weights: Path | None = None
+    """Folder of a released DSTformer (`motionqa.encoders.model_dir`); None for BlazePose's own depth."""
+    version: str = ""
+    """What the weights are, for the cache: two folders of one name may hold different ones."""
+
+
+@dataclass(frozen=True)
 class EncoderConfig:
     """Everything the encoding of a clip depends on; part of its cache key."""
 
     decode: DecodeConfig = DecodeConfig()
     people: PeopleConfig = PeopleConfig()
     pose: PoseConfig = PoseConfig()
+    lifting: LiftingConfig = LiftingConfig()
     kinematics: KinematicsConfig = KinematicsConfig()
     """For motion files."""
     video_kinematics: KinematicsConfig = ONE_CAMERA
@@ -131,8 +144,10 @@ def _encode_video(path: Path, config: EncoderConfig, progress: Progress) -> Clip
     watch.done("finding people")
     pose = estimate_pose(clip, track, config.pose, watch.stage("following the body"))
     watch.done("following the body")
+    watch.stage("lifting to 3D")
+    pose3d = _seen_part(_in_space(pose, config.lifting))
+    watch.done("lifting to 3D")
     watch.stage("measuring")
-    pose3d = _seen_part(place_in_space(pose.image, pose.world))
     report = measure(pose3d, config)
     watch.done("measuring")
     notes = list(clip.notes)
@@ -156,6 +171,24 @@ def _encode_video(path: Path, config: EncoderConfig, progress: Progress) -> Clip
         notes=tuple(notes),
         timings_s=watch.seconds,
     )
+
+
+def _in_space(pose: PersonPose, lifting: LiftingConfig) -> Pose3D:
+    """Joints in the room: lifted by DSTformer where its weights are given, else as BlazePose guesses them."""
+    if lifting.weights is None:
+        return place_in_space(pose.image, pose.world)
+    network, config = load_lifter(lifting.weights)
+    return place_in_space(pose.image, relift(pose.image, pose.world, network, config), along_the_ray(pose.image))
+
+
+@cache
+def load_lifter(weights: Path) -> tuple[Network, LifterConfig]:
+    """The network of a released folder and how it is fed; loaded once a process."""
+    from motionqa.encoders.lifter import torch_network
+    from motionqa.encoders.model_dir import load_model_dir
+
+    released = load_model_dir(weights)
+    return torch_network(released.model), LifterConfig(**released.lifter)
 
 
 def _seen_part(pose: Pose3D) -> Pose3D:

@@ -36,6 +36,8 @@ class DSTformerConfig:
     dropout: float = 0.0
     drop_path: float = 0.0
     """Largest stochastic depth rate; it grows linearly from 0 at the first layer."""
+    initial_std: float = 0.02
+    """Of the linear layers' weights before training. The paper's; narrow networks start faster from 1 / √width."""
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -48,7 +50,9 @@ class DSTformerConfig:
 SIZES: dict[str, DSTformerConfig] = {
     "full": DSTformerConfig(),
     "lite": DSTformerConfig(width=256, mlp_ratio=4.0),
-    "small": DSTformerConfig(width=128, depth=4, heads=4, mlp_ratio=2.0, representation=256),
+    "small": DSTformerConfig(
+        width=128, depth=3, heads=4, mlp_ratio=2.0, representation=256, max_frames=81, initial_std=0.09
+    ),
     "debug": DSTformerConfig(width=16, depth=2, heads=2, mlp_ratio=2.0, representation=32, max_frames=27),
 }
 """`full` and `lite` are the paper's; `small` is ours, sized for training and running on two processor cores."""
@@ -78,7 +82,7 @@ class DSTformer(nn.Module):
     def _initialise(self) -> None:
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.trunc_normal_(module.weight, std=self.config.initial_std)
                 nn.init.zeros_(module.bias)
         nn.init.trunc_normal_(self.temp_embed, std=0.02)
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
@@ -172,11 +176,20 @@ class Attention(nn.Module):
             split, join = "b t j (n h d) -> n b j h t d", "b j h t d -> b t j (h d)"
         q, k, v = rearrange(self.qkv(x), split, n=3, h=self.heads)
         rows = q.shape[:2]
-        attended = F.scaled_dot_product_attention(
-            q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), dropout_p=self.dropout if self.training else 0.0
-        )
+        attended = self._attend(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1))
         x = rearrange(attended.unflatten(0, rows), join)
         return F.dropout(self.proj(x), self.dropout, self.training)
+
+    def _attend(
+        self, q: Float[Tensor, "N H S d"], k: Float[Tensor, "N H S d"], v: Float[Tensor, "N H S d"]
+    ) -> Float[Tensor, "N H S d"]:
+        dropout = self.dropout if self.training else 0.0
+        if q.device.type == "cpu" and torch.is_grad_enabled():
+            # On a processor the backward pass of the fused kernel takes two thirds of a training step over 17 joints;
+            # the same sums written out make the whole step 2.5 times as fast.
+            weights = (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(dim=-1)
+            return F.dropout(weights, dropout, self.training) @ v
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
 
 
 class MLP(nn.Module):

@@ -1,7 +1,8 @@
 """From joints in an image to joints in space.
 
-`place_in_space` turns BlazePose's hip-centred landmarks into a path through the room; `from_image` is the fallback
-for keypoint files, which know only the picture.
+`relift` replaces the depth that BlazePose guesses frame by frame with DSTformer's, which sees the movement;
+`place_in_space` turns hip-centred joints into a path through the room; `from_image` is the fallback for keypoint
+files without a lifter, which know only the picture.
 """
 
 from __future__ import annotations
@@ -10,21 +11,84 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy.ndimage import median_filter
+from scipy.ndimage import median_filter, uniform_filter1d
+from scipy.spatial.transform import Rotation
 
 from motionqa.data.schema import Array, Pose3D, PoseSequence
-from motionqa.data.skeleton import H36M_17, convert
+from motionqa.data.skeleton import H36M_17, Skeleton, convert
+from motionqa.encoders.lifter import LifterConfig, Network, lift
 from motionqa.encoders.pose import smooth
 
 FOCAL_SIDES = 1.0
 """Assumed focal length in longer image sides: a 53° field of view. Ours; phones lie between 0.75 and 1.2."""
 
 
-def place_in_space(image: PoseSequence, world: Pose3D) -> Pose3D:
+def relift(image: PoseSequence, world: Pose3D, network: Network, config: LifterConfig) -> Pose3D:
+    """`world` with its limbs, trunk and nose where the lifter puts them, about the pelvis, in the world's own axes.
+
+    Joints the lifter does not know (hands, feet, face) keep their place beside the joint they hang on. InputError
+    where nothing is seen.
+    """
+    h36m, confidence = convert(image.xy_px, image.confidence, image.skeleton, H36M_17)
+    lifted = lift(h36m, confidence, image.fps, network, config) * (1, -1, -1)
+    lifted = smooth(lifted, image.seen, image.fps, SMOOTHING_HZ)
+    return replace(
+        world,
+        xyz_m=_dressed(lifted, world.xyz_m, world.skeleton),
+        source=f"{image.source}, lifted by DSTformer",
+    )
+
+
+SMOOTHING_HZ = 6.0
+"""As for the joints in the picture (`PoseConfig.smoothing_hz`)."""
+
+
+def _dressed(
+    lifted: Float[Array, "T 17 3"], guessed: Float[Array, "T J 3"], skeleton: Skeleton
+) -> Float[Array, "T J 3"]:
+    """The skeleton's joints: lifted where the lifter has them, else moved along with the nearest one it has."""
+    old, _ = convert(guessed, np.ones(guessed.shape[:2]), skeleton, H36M_17)
+    shift = lifted - old
+    out = guessed.copy()
+    for j, name in enumerate(skeleton.joints):
+        out[:, j] += shift[:, H36M_17.index(_carrier(name, skeleton))]
+    return out
+
+
+def _carrier(joint: str, skeleton: Skeleton) -> str:
+    """The nearest joint up the tree that Human3.6M has too; the pelvis where there is none."""
+    while joint not in H36M_17:
+        parent = skeleton.parents[skeleton.index(joint)]
+        if parent < 0:
+            return "pelvis"
+        joint = skeleton.joints[parent]
+    return joint
+
+
+def along_the_ray(image: PoseSequence) -> Rotation:
+    """Per frame, the turn from axes along the line of sight to the person to the camera's own axes.
+
+    A lifter sees a crop, so it works along the line of sight; a person at the edge of a wide picture is seen up to
+    30° from the side. The pelvis' path is averaged over 2.7 s, a lifter's window.
+    """
+    hips = convert(image.xy_px, image.confidence, image.skeleton, H36M_17)[0][:, 0]
+    path = uniform_filter1d(hips, size=max(1, round(2.7 * image.fps)), axis=0, mode="nearest")
+    focal = FOCAL_SIDES * max(image.width, image.height)
+    right, up = (path[:, 0] - image.width / 2) / focal, (image.height / 2 - path[:, 1]) / focal
+    ray = np.stack([right, up, -np.ones_like(right)], axis=1)
+    ray /= np.linalg.norm(ray, axis=1, keepdims=True)
+    axis = np.cross(np.array([0.0, 0.0, -1.0]), ray)
+    sine = np.linalg.norm(axis, axis=1, keepdims=True)
+    angle = np.arcsin(np.clip(sine, 0, 1))
+    return Rotation.from_rotvec(axis / np.maximum(sine, 1e-9) * angle)
+
+
+def place_in_space(image: PoseSequence, world: Pose3D, turn: Rotation | None = None) -> Pose3D:
     """Hip-centred joints moved along an estimated path of the pelvis, metres, X right, Y up, Z towards the camera.
 
     Weak perspective: per frame, the scale (pixels per metre) that best lays the joints on their image positions
-    gives the distance, and the hips' image position gives the rest. The camera is taken to be still and level, and
+    gives the distance, and the hips' image position gives the rest; `turn` then turns each frame's body about its hips
+    (`along_the_ray`). The camera is taken to be still and level, and
     the size to be BlazePose's guess: distances are estimates (`root_motion="estimated"`, `metric=False`).
     """
     frames = image.seen
@@ -51,9 +115,12 @@ def place_in_space(image: PoseSequence, world: Pose3D) -> Pose3D:
         ],
         axis=1,
     )
+    body = world.xyz_m
+    if turn is not None:
+        body = np.einsum("tij,tkj->tki", turn.as_matrix(), body)
     return replace(
         world,
-        xyz_m=world.xyz_m + root[:, None],
+        xyz_m=body + root[:, None],
         source=world.source + ", placed by weak perspective",
         root_motion="estimated",
     )

@@ -1,0 +1,157 @@
+"""Joints in an image over time to joints in space: DSTformer over sliding windows (MotionBERT, sections 3.2 and 4.3).
+
+Windows overlap and are blended with weights that fall off towards their ends; the mirrored window is lifted as well
+and the two averaged (flip test-time augmentation). Any length works; cameras faster than the training data are lifted
+at a whole fraction of their rate and interpolated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from motionqa.data.schema import InputError
+from motionqa.data.skeleton import H36M_17
+from motionqa.data.virtual_camera import mirrored, normalise_box, normalise_pelvis
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class LifterConfig:
+    """How a lifter's network is fed and read; stored with its weights."""
+
+    window: int = 81
+    stride: int = 27
+    normalisation: Literal["pelvis", "box"] = "pelvis"
+    """`pelvis`: body sizes about the pelvis (ours). `box`: the window's bounding box (official checkpoints)."""
+    output: Literal["metres", "input"] = "metres"
+    """Unit of the network's output: metres, or the normalised unit of its input (official checkpoints)."""
+    flip: bool = True
+    max_fps: float = 40.0
+    batch: int = 8
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.stride <= self.window:
+            raise ValueError(f"stride {self.stride} must be between 1 and the window's {self.window} frames")
+
+
+ASSUMED_STATURE_M = 1.7
+_STATURE_BODY_SIZES = 3.4
+"""Ours: a standing adult is about this many body sizes (RMS joint distance from the pelvis) tall."""
+
+Network = Callable[[Float[Array, "B T 17 3"]], Float[Array, "B T 17 3"]]
+
+
+def torch_network(model: nn.Module) -> Network:
+    """A DSTformer (or any module of the same signature) as a function on arrays, without gradients."""
+    import torch
+
+    model.eval()
+
+    def run(joints: Float[Array, "B T 17 3"]) -> Float[Array, "B T 17 3"]:
+        with torch.inference_mode():
+            device = next(model.parameters()).device
+            return model(torch.from_numpy(joints).to(device)).float().cpu().numpy()
+
+    return run
+
+
+def lift(
+    xy: Float[Array, "T 17 2"],
+    confidence: Float[Array, "T 17"],
+    fps: float,
+    network: Network,
+    config: LifterConfig = LifterConfig(),
+) -> Float[Array, "T 17 3"]:
+    """Human3.6M joints about the pelvis, metres: x to the image's right, y down, z away along the line of sight.
+
+    `xy` in any image unit. Joints at confidence 0 count as not seen, and may be NaN. InputError for another number of
+    joints, for NaN at a joint said to be seen, or where nothing is seen at all.
+    """
+    xy, confidence = _checked(xy, confidence)
+    every = max(1, int(np.ceil(fps / config.max_fps)))
+    kept = np.arange(0, len(xy), every)
+    if kept[-1] != len(xy) - 1:
+        kept = np.append(kept, len(xy) - 1)
+    lifted = _blend(xy[kept], confidence[kept], network, config)
+    if every == 1:
+        return lifted
+    flat = lifted.reshape(len(kept), -1)
+    columns = [np.interp(np.arange(len(xy)), kept, flat[:, c]) for c in range(flat.shape[1])]
+    return np.stack(columns, axis=1).reshape(len(xy), 17, 3).astype(np.float32)
+
+
+def _checked(xy: Array, confidence: Array) -> tuple[Array, Array]:
+    if xy.ndim != 3 or xy.shape[1:] != (17, 2) or confidence.shape != xy.shape[:2]:
+        raise InputError(
+            f"expected the {len(H36M_17)} joints of {H36M_17.name} as [frames, 17, 2] with [frames, 17] confidences, "
+            f"got {xy.shape} and {confidence.shape}; convert the skeleton first"
+        )
+    if len(xy) == 0:
+        raise InputError("there are no frames to lift")
+    seen = confidence > 0
+    if not seen.any():
+        raise InputError("no joint is seen in any frame: every confidence is 0, so there is nothing to lift")
+    if not np.isfinite(xy[seen]).all() or not np.isfinite(confidence).all():
+        raise InputError("a joint that is said to be seen has no finite position; set its confidence to 0 instead")
+    return np.where(seen[..., None], xy, 0.0), np.where(seen, confidence, 0.0)
+
+
+def window_starts(frames: int, window: int, stride: int) -> list[int]:
+    """First frames of windows that cover a clip; the last one ends with the clip."""
+    if frames <= window:
+        return [0]
+    starts = list(range(0, frames - window, stride))
+    return [*starts, frames - window]
+
+
+def _blend(xy: Array, confidence: Array, network: Network, config: LifterConfig) -> Float[Array, "T 17 3"]:
+    frames = len(xy)
+    length = min(frames, config.window)
+    starts = [s for s in window_starts(frames, config.window, config.stride) if _usable(confidence[s : s + length])]
+    # A window's first and last frames have context on one side only: they count less.
+    ramp = np.minimum(np.arange(length) + 1, np.arange(length)[::-1] + 1).astype(np.float64)
+    total, weight = np.zeros((frames, 17, 3)), np.zeros(frames)
+    for first in range(0, len(starts), config.batch):
+        some = starts[first : first + config.batch]
+        lifted = _lift_windows([xy[s : s + length] for s in some], [confidence[s : s + length] for s in some], network, config)  # fmt: skip  # noqa: E501
+        for s, window in zip(some, lifted, strict=True):
+            total[s : s + length] += ramp[:, None, None] * window
+            weight[s : s + length] += ramp
+    known = np.flatnonzero(weight > 0)
+    out = total[known] / weight[known, None, None]
+    if len(known) < frames:  # stretches in which nobody was seen hold the nearest pose; their confidence is 0
+        nearest = np.abs(np.arange(frames)[:, None] - known[None]).argmin(axis=1)
+        out = out[nearest]
+    return (out - out[:, :1]).astype(np.float32)
+
+
+def _usable(confidence: Float[Array, "T 17"]) -> bool:
+    """Whether a window shows the pelvis and another joint in one frame at least."""
+    return bool(((confidence[:, 0] > 0) & (confidence[:, 1:] > 0).any(axis=1)).any())
+
+
+def _lift_windows(xy: list[Array], confidence: list[Array], network: Network, config: LifterConfig) -> Array:
+    normalise = normalise_pelvis if config.normalisation == "pelvis" else normalise_box
+    inputs, sizes = [], []
+    for x, c in zip(xy, confidence, strict=True):
+        normal, _ = normalise(x, c)
+        inputs.append(np.concatenate([normal, c[..., None]], axis=-1).astype(np.float32))
+        sizes.append(normalise_pelvis(normal, c)[1])
+    batch = np.stack(inputs)
+    out = network(batch)
+    if config.flip:
+        flipped = np.stack([mirrored(x) for x in batch])
+        out = (out + np.stack([mirrored(x) for x in network(flipped)])) / 2
+    if config.output == "input":
+        metres = ASSUMED_STATURE_M / _STATURE_BODY_SIZES / np.array(sizes)
+        out = out * metres[:, None, None, None]
+    return out

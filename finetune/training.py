@@ -1,0 +1,153 @@
+"""One short training loop for every stage: Accelerate, AdamW, checkpoints that resume exactly, a history on disk.
+
+A batch is a pure function of its number, so that a run that was stopped and resumed sees what it would have seen.
+Several processes (`torchrun` or `accelerate launch`) each draw their own batches of the same step.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Steps, optimiser and bookkeeping."""
+
+    steps: int
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.01
+    warmup: int = 50
+    schedule: Literal["cosine", "exponential"] = "cosine"
+    """`exponential` is the paper's 0.99 an epoch."""
+    decay: float = 0.99
+    steps_per_epoch: int = 1000
+    clip_norm: float = 1.0
+    precision: Literal["no", "bf16"] = "no"
+    seed: int = 0
+    save_every: int = 500
+    validate_every: int = 500
+    log_every: int = 50
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, got {self.steps}")
+
+    def rate(self, step: int) -> float:
+        """Share of the learning rate at a step."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        if self.schedule == "exponential":
+            return self.decay ** (step // self.steps_per_epoch)
+        return 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
+
+
+def fit(
+    model: nn.Module,
+    batch_at: Callable[[int], Any],
+    loss_of: Callable[[nn.Module, Any, int], dict[str, Tensor]],
+    config: LoopConfig,
+    out: Path,
+    validate: Callable[[nn.Module], dict[str, float]] | None = None,
+    groups: Iterable[dict[str, Any]] | None = None,
+) -> nn.Module:
+    """The trained model; `out/history.jsonl` holds the curves and `out/state` the newest resumable checkpoint.
+
+    `batch_at(k)` is the k-th batch (tensors, or a dataclass or dict of them are the caller's to move: it gets the
+    device from the model), `loss_of` returns named losses with their sum under "loss". `groups` are AdamW's parameter
+    groups, with their own "lr" where it differs.
+    """
+    accelerator = Accelerator(mixed_precision=config.precision, cpu=not torch.cuda.is_available())
+    set_seed(config.seed)
+    parameters = list(groups) if groups is not None else list(model.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, config.rate)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    accelerator.register_for_checkpointing(scheduler)
+    out.mkdir(parents=True, exist_ok=True)
+    first = _resume(accelerator, out)
+    log = _History(out / "history.jsonl", accelerator.is_main_process, first)
+    for step in range(first, config.steps):
+        model.train()
+        batch = batch_at(step * accelerator.num_processes + accelerator.process_index)
+        with accelerator.autocast():
+            losses = loss_of(model, batch, step)
+        if not torch.isfinite(losses["loss"]):
+            raise FloatingPointError(f"the loss is {losses['loss'].item()} at step {step}; lower the learning rate")
+        accelerator.backward(losses["loss"])
+        accelerator.clip_grad_norm_(model.parameters(), config.clip_norm)
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad()
+        done = step + 1
+        log.add(losses)
+        if done % config.log_every == 0:
+            log.write(done, {"lr": scheduler.get_last_lr()[0]})
+        if validate and (done % config.validate_every == 0 or done == config.steps):
+            model.eval()
+            log.write(done, {f"val_{k}": v for k, v in validate(accelerator.unwrap_model(model)).items()})
+        if done % config.save_every == 0 or done == config.steps:
+            _save(accelerator, out, done)
+    return accelerator.unwrap_model(model)
+
+
+def _save(accelerator: Accelerator, out: Path, step: int) -> None:
+    """The state beside the old one, then in its place: a run killed while saving keeps the old one."""
+    fresh = out / "state.new"
+    if accelerator.is_main_process and fresh.exists():
+        shutil.rmtree(fresh)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(fresh))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        (fresh / "step.json").write_text(json.dumps({"step": step}))
+        if (out / "state").exists():
+            shutil.rmtree(out / "state")
+        os.replace(fresh, out / "state")
+    accelerator.wait_for_everyone()
+
+
+def _resume(accelerator: Accelerator, out: Path) -> int:
+    marker = out / "state" / "step.json"
+    if not marker.exists():
+        return 0
+    accelerator.load_state(str(out / "state"))
+    step = json.loads(marker.read_text())["step"]
+    accelerator.print(f"resumed at step {step}")
+    return int(step)
+
+
+class _History:
+    """Means of the losses since the last line, and validation scores, one JSON object a line."""
+
+    def __init__(self, path: Path, active: bool, first: int) -> None:
+        self.path, self.active, self.started = path, active, time.perf_counter()
+        self.sums: dict[str, list[float]] = {}
+        if active and path.exists():
+            kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= first]
+            path.write_text("".join(line + "\n" for line in kept))
+
+    def add(self, losses: dict[str, Tensor]) -> None:
+        for name, value in losses.items():
+            self.sums.setdefault(name, []).append(value.item())
+
+    def write(self, step: int, more: dict[str, float]) -> None:
+        means = {k: sum(v) / len(v) for k, v in self.sums.items() if v}
+        self.sums.clear()
+        row = {"step": step, "seconds": round(time.perf_counter() - self.started, 1), **means, **more}
+        if self.active:
+            with self.path.open("a") as f:
+                f.write(json.dumps(row) + "\n")
+            print(" ".join(f"{k} {v:.4g}" for k, v in row.items()), flush=True)
