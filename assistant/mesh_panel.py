@@ -6,6 +6,8 @@ merging follows the mesh's edges, so that a hand on a hip stays a hand.
 
 from __future__ import annotations
 
+import html
+import json
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from jaxtyping import Float, Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from motionqa.assistant.panels import FOLLOW
 from motionqa.encoders.body.mesh import BodyMeshSequence
 
 Array = np.ndarray
@@ -24,8 +27,8 @@ CELL_M = 0.012
 FOLLOW_FROM_M = 2.0
 """Somebody who travels further than this is kept in the middle."""
 SKIN = "rgb(196, 168, 148)"
-LIGHT = {"ambient": 0.35, "diffuse": 0.85, "specular": 0.1, "roughness": 0.8, "fresnel": 0.1}
-LIGHT_AT = {"x": 30_000, "y": -20_000, "z": 40_000}
+LIGHT = {"ambient": 0.3, "diffuse": 0.8, "specular": 0.1, "roughness": 0.8, "fresnel": 0.1}
+LIGHT_AT = {"x": -90_000, "y": -20_000, "z": 50_000}
 
 
 def mesh_figure(mesh: BodyMeshSequence, max_frames: int = MAX_FRAMES) -> go.Figure:
@@ -44,10 +47,21 @@ def mesh_figure(mesh: BodyMeshSequence, max_frames: int = MAX_FRAMES) -> go.Figu
     frames = [go.Frame(data=[go.Mesh3d(**_coordinates(p))], name=n) for p, n in zip(millimetres, names, strict=True)]
     figure = go.Figure(data=[body], frames=frames)
     figure.update_layout(
-        scene=_scene(millimetres), margin={"l": 0, "r": 0, "t": 0, "b": 0}, height=420,
+        scene=_scene(millimetres), margin={"l": 0, "r": 0, "t": 0, "b": 0}, height=380,
         paper_bgcolor="rgba(0,0,0,0)", **_player(names, mesh.times_s[keep]),
     )  # fmt: skip
     return figure
+
+
+def mesh_player(mesh: BodyMeshSequence, plotly_js_url: str) -> str:
+    """HTML of the figure in a frame of its own: gradio's plots do not play."""
+    figure = mesh_figure(mesh)
+    page = figure.to_html(
+        include_plotlyjs=plotly_js_url, config={"displayModeBar": False}, div_id="figure", auto_play=False
+    )
+    names = json.dumps([frame["name"] for frame in figure.frames])
+    page = page.replace("</body>", f"<script>{FOLLOW % names}</script></body>")
+    return f'<iframe class="space-player" title="Body mesh" srcdoc="{html.escape(page, quote=True)}"></iframe>'
 
 
 def _merged(
@@ -99,7 +113,11 @@ def _scene(points: Int[Array, "T W 3"]) -> dict[str, Any]:
         | {"backgroundcolor": "rgba(128,128,128,0.15)"}
         for i, name in enumerate("xyz")
     }
-    return axes | {"aspectmode": "data", "camera": {"eye": {"x": 0.8, "y": -2.3, "z": 0.4}}}
+    # By its longest side: a standing body would else be stretched over the picture's edges.
+    size = 1.3 * (high - low) / float((high - low).max())
+    ratio = dict(zip("xyz", size.tolist(), strict=True))
+    camera = {"eye": {"x": 0.5, "y": -1.5, "z": 0.3}, "center": {"x": 0, "y": 0, "z": -0.08}}
+    return axes | {"aspectmode": "manual", "aspectratio": ratio, "camera": camera}
 
 
 def _player(names: list[str], times_s: Float[Array, "K"]) -> dict[str, Any]:

@@ -76,12 +76,11 @@ def space_player(encoding: ClipEncoding, plotly_js_url: str, max_frames: int = 1
             for f in frames]}],
     )  # fmt: skip
     page = figure.to_html(include_plotlyjs=plotly_js_url, config={"displayModeBar": False}, div_id="figure")
-    page = page.replace("</body>", f"<script>{_FOLLOW % json.dumps([f.name for f in frames])}</script></body>")
+    page = page.replace("</body>", f"<script>{FOLLOW % json.dumps([f.name for f in frames])}</script></body>")
     return f'<iframe class="space-player" title="3D figure" srcdoc="{html.escape(page, quote=True)}"></iframe>'
 
 
-# Moves the figure to the moment the page asks for: the frame whose time is nearest.
-_FOLLOW = """
+FOLLOW = """
 const names = %s;
 window.addEventListener('message', (event) => {
   if (typeof event.data?.seek_s !== 'number') return;
@@ -89,6 +88,7 @@ window.addEventListener('message', (event) => {
   Plotly.animate('figure', [near], {mode: 'immediate', frame: {duration: 0, redraw: true}});
 });
 """
+"""Moves the figure to the moment the page asks for: the frame whose time is nearest. Takes the frames' names."""
 
 
 def _centred(pose: Pose3D) -> np.ndarray:

@@ -12,6 +12,7 @@ from motionqa.assistant.embedder import SentenceEmbedder
 from motionqa.assistant.grounding import cite, unmeasured_numbers, unmeasured_sides
 from motionqa.assistant.llm import GenerationConfig, LanguageModel, load_llm
 from motionqa.assistant.prompt import PromptConfig, build_prompt, check_question, config_for
+from motionqa.assistant.released import lifting
 from motionqa.assistant.retrieval import choose_facts
 from motionqa.data.cache import EncodingCache
 from motionqa.data.schema import Answer, ClipEncoding, InputError
@@ -39,7 +40,7 @@ def load_engine(
 ) -> Engine:
     """The engine with its models loaded. InputError where a model is missing or can not be read."""
     return Engine(
-        ClipEncoder(encoder or EncoderConfig(), EncodingCache() if use_cache else None),
+        ClipEncoder(encoder or EncoderConfig(lifting=lifting()), EncodingCache() if use_cache else None),
         load_llm(llm, server_model=llm_model),
         SentenceEmbedder(),
         generation or GenerationConfig(),

@@ -14,6 +14,7 @@ import gradio as gr
 
 from motionqa.assistant.examples import example_files
 from motionqa.assistant.panels import plotly_js
+from motionqa.assistant.released import DEFAULT_LIFTER
 from motionqa.assistant.session import Engine
 from motionqa.assistant.visit import DETECTED, Page
 
@@ -47,6 +48,10 @@ class _Clip:
     people_tab: gr.Tab
     people: gr.Radio
     picture: gr.Image
+    mesh_box: gr.Accordion
+    mesh_button: gr.Button
+    mesh_note: gr.HTML
+    mesh: gr.HTML
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,8 @@ def _clip_column() -> _Clip:
         units = gr.Dropdown([DETECTED, "m", "cm", "mm", "in"], label="Units", info="of a motion file", min_width=110)
         axis = gr.Dropdown([DETECTED, "y", "z", "-y", "-z", "x", "-x"], label="Up axis", info="of a motion file",
                                min_width=110)  # fmt: skip
+        lifter = gr.Dropdown([("DSTformer", "dstformer"), ("BlazePose", "blazepose")], value=DEFAULT_LIFTER,
+                                 label="3D by", info="for videos", min_width=110)  # fmt: skip
     status = gr.HTML("", elem_id="status")
     video = gr.Video(
         show_label=False, visible=False, interactive=False, elem_id="clip", buttons=["download"], height=360
@@ -113,10 +120,14 @@ def _clip_column() -> _Clip:
         with gr.Tab("People", visible=False) as people_tab:
             people = gr.Radio([], label="Who is meant? Choose here, or click in the picture")
             picture = gr.Image(show_label=False, interactive=False, elem_id="people", buttons=[])
+    with gr.Accordion("Body mesh", open=False, visible=False, elem_id="mesh-box") as mesh_box:
+        mesh_button = gr.Button("Show body mesh", size="sm", elem_id="show-mesh")
+        mesh_note = gr.HTML("", elem_id="mesh-note")
+        mesh = gr.HTML("", elem_id="mesh")
     return _Clip(
         upload,
         dataset,
-        [start, fps, units, axis],
+        [start, fps, units, axis, lifter],
         status,
         video,
         panels,
@@ -126,6 +137,10 @@ def _clip_column() -> _Clip:
         people_tab,
         people,
         picture,
+        mesh_box,
+        mesh_button,
+        mesh_note,
+        mesh,
     )
 
 
@@ -150,7 +165,7 @@ def _wire_clip(page: Page, visit: gr.State, clip: _Clip, talk: _Talk) -> None:
     """Every way to a new encoding fills the same panes and then draws the video."""
     panes = [
         clip.upload, clip.status, clip.video, clip.facts, clip.angles, clip.space, clip.picture, clip.people,
-        clip.people_tab, talk.chat, clip.panels,
+        clip.people_tab, talk.chat, clip.panels, clip.mesh_box, clip.mesh_note, clip.mesh,
     ]  # fmt: skip
     busy: dict[str, Any] = {"show_progress_on": [clip.status], "concurrency_limit": 4, **PRIVATE}
 
@@ -161,6 +176,10 @@ def _wire_clip(page: Page, visit: gr.State, clip: _Clip, talk: _Talk) -> None:
     encode(clip.examples.click, page.take_example, [clip.examples, visit])
     encode(clip.picture.select, page.pick_person, [visit])
     encode(clip.people.input, page.name_person, [visit, clip.people])
+    clip.mesh_button.click(
+        page.show_mesh, visit, [clip.mesh_note, clip.mesh], show_progress_on=[clip.mesh_note], concurrency_limit=1,
+        **PRIVATE,
+    )  # fmt: skip
 
 
 def _wire_talk(page: Page, visit: gr.State, talk: _Talk) -> None:

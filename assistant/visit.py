@@ -17,6 +17,7 @@ from motionqa.assistant.overlay import draw_clip, time_offset_s
 from motionqa.assistant.panels import angle_plot, answer_markdown, facts_html, plotly_js, space_player
 from motionqa.assistant.people_picker import PeoplePicture, people_picture, person_label
 from motionqa.assistant.prompt import check_question
+from motionqa.assistant.released import lifting
 from motionqa.assistant.session import ChatSession, Engine
 from motionqa.assistant.uploads import Uploads
 from motionqa.data.schema import Answer, ClipEncoding, InputError
@@ -73,6 +74,7 @@ class Page:
         fps: float | None,
         units: str,
         up_axis: str,
+        lifter: str,
         progress: gr.Progress = gr.Progress(),
     ) -> tuple[Any, ...]:
         """Encodes an upload and fills the panels; on bad input says why and keeps the clip before."""
@@ -84,7 +86,7 @@ class Page:
             decode = replace(own.decode, start_s=float(start_s or 0))
         except ValueError as error:
             return self._keep(_problem(str(error)))
-        config = replace(own, decode=decode, motion_file=motion)
+        config = replace(own, decode=decode, motion_file=motion, lifting=lifting(lifter))
         return self._encode(Path(path).resolve(), visit, progress, config)
 
     def take_example(self, sample: list[str], visit: Visit, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:
@@ -179,12 +181,34 @@ class Page:
             gr.update(visible=visit.picture is not None),
             [],
             gr.update(visible=True),
+            gr.update(visible=True),
+            "",
+            "",
         )
+
+    @staticmethod
+    def show_mesh(visit: Visit | None, progress: gr.Progress = gr.Progress()) -> tuple[Any, Any]:
+        """The body mesh of the current clip as a figure, with what it was made from; the reason where there is none."""
+        encoding = visit.chat.encoding if visit else None
+        if visit is None or encoding is None:
+            return _problem("There is no clip yet. Upload a video or a motion file first."), gr.skip()
+        from motionqa.assistant.mesh_panel import mesh_player
+        from motionqa.encoders.body.body_mesh import body_mesh
+
+        progress(0.1, desc="posing the body (the first time on a machine takes about a minute)")
+        try:
+            mesh = body_mesh(encoding.pose3d)
+        except InputError as error:
+            return _problem(str(error)), ""
+        if visit.chat.encoding is not encoding:  # another clip came meanwhile
+            return gr.skip(), gr.skip()
+        note = f"{_safe(mesh.source)}. {_safe(' '.join(mesh.notes))}"
+        return f'<div class="status">{note}</div>', mesh_player(mesh, f"/gradio_api/file={plotly_js()}")
 
     @staticmethod
     def _keep(status: str | None = None) -> tuple[Any, ...]:
         first = (None, gr.skip() if status is None else status)
-        return (*first, *(gr.skip() for _ in range(9)))
+        return (*first, *(gr.skip() for _ in range(12)))
 
     # ------------------------------------------------------------------------------------------- chat
 

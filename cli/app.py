@@ -11,6 +11,7 @@ def app(
     port: int = 7860,
     llm: str | None = None,
     llm_model: str | None = None,
+    lifter: str = "dstformer",
     mcp: bool = False,
     cache: bool = True,
 ) -> int:
@@ -21,17 +22,20 @@ def app(
         port: port to listen on
         llm: directory, hub id or OpenAI-compatible server's URL instead of the embedded model
         llm_model: which of the server's models
+        lifter: what puts a video's joints into space: dstformer, blazepose, or a folder of weights
         cache: keep encodings (joints and outline, no picture) for the next visit
         mcp: also offer the `ask` tool to MCP clients
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     from motionqa.assistant.session import load_engine
     from motionqa.assistant.ui import launch
+    from motionqa.assistant.released import lifting
     from motionqa.data.schema import InputError
+    from motionqa.encoders.clip_encoder import EncoderConfig
 
     print("Loading the language model (the first start unpacks it, about 20 s) …", flush=True)
     try:
-        engine = load_engine(llm, llm_model=llm_model, use_cache=cache)
+        engine = load_engine(llm, llm_model=llm_model, encoder=EncoderConfig(lifting=lifting(lifter)), use_cache=cache)
     except InputError as error:
         print(f"motionqa: {error}", file=sys.stderr)
         return 2

@@ -24,6 +24,7 @@ def ask(
     /,
     person: int | None = None,
     start_s: float = 0.0,
+    lifter: str = "dstformer",
     llm: str | None = None,
     llm_model: str | None = None,
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False,
@@ -37,6 +38,7 @@ def ask(
         question: what to find out
         person: number of the person, where several are in view
         start_s: analyse a long video from here
+        lifter: what puts a video's joints into space: dstformer, blazepose, or a folder of weights
         llm: directory, hub id or OpenAI-compatible server's URL instead of the embedded model
         llm_model: which of the server's models
         json_output: print the answer with its evidence as JSON
@@ -50,7 +52,7 @@ def ask(
     if not clip.exists():
         raise InputError(f"There is no file {clip.name!r}. Give the path of a video or a motion file.")
     check_question(question, LARGE)
-    engine = load_engine(llm, llm_model=llm_model, encoder=_config(start_s, motion), use_cache=cache)
+    engine = load_engine(llm, llm_model=llm_model, encoder=_config(start_s, lifter, motion), use_cache=cache)
     session = ChatSession(engine)
     session.set_clip(clip, _progress_line(), PersonChoice(person_id=person) if person is not None else None)
     shown, answer = "", None
@@ -78,6 +80,7 @@ def describe(
     /,
     person: int | None = None,
     start_s: float = 0.0,
+    lifter: str = "dstformer",
     max_tokens: int = 300,
     cache: bool = True,
     motion: MotionOverrides = MotionOverrides(),
@@ -88,6 +91,7 @@ def describe(
         clip: video or motion file
         person: number of the person, where several are in view
         start_s: analyse a long video from here
+        lifter: what puts a video's joints into space: dstformer, blazepose, or a folder of weights
         max_tokens: about how long the text may be
         cache: keep the clip's encoding
         motion: what a motion file really holds, where it was detected wrongly
@@ -97,7 +101,7 @@ def describe(
     from motionqa.encoders.kinematics.describe import describe as in_words
     from motionqa.encoders.people import PersonChoice
 
-    encoder = ClipEncoder(_config(start_s, motion), EncodingCache() if cache else None)
+    encoder = ClipEncoder(_config(start_s, lifter, motion), EncodingCache() if cache else None)
     choice = PersonChoice(person_id=person) if person is not None else None
     encoding = encoder.encode(clip, _progress_line(), choice)
     print(in_words(encoding.report, max_tokens))
@@ -135,11 +139,57 @@ def info(file: Clip, /, motion: MotionOverrides = MotionOverrides()) -> int:
     return 0
 
 
-def _config(start_s: float, motion: MotionOverrides):  # heavy imports are kept inside
+def mesh(
+    clip: Clip,
+    /,
+    out: Path = Path("mesh.npz"),
+    person: int | None = None,
+    start_s: float = 0.0,
+    lifter: str = "dstformer",
+    per_second: float = 10.0,
+    cache: bool = True,
+    motion: MotionOverrides = MotionOverrides(),
+) -> int:
+    """Writes the person's body as a mesh over time: the open body anny, fitted to the joints.
+
+    Args:
+        clip: video or motion file
+        out: .npz for all moments in one file; .glb or .obj for one file a moment
+        person: number of the person, where several are in view
+        start_s: analyse a long video from here
+        lifter: what puts a video's joints into space: dstformer, blazepose, or a folder of weights
+        per_second: moments a second that get a body, 120 at most in all
+        cache: keep the clip's encoding
+        motion: what a motion file really holds, where it was detected wrongly
+    """
+    from motionqa.data.cache import EncodingCache
+    from motionqa.encoders.body.anny_body import FitConfig
+    from motionqa.encoders.body.body_mesh import body_mesh
+    from motionqa.encoders.body.mesh import check_mesh_path, save_mesh
+    from motionqa.encoders.clip_encoder import ClipEncoder
+    from motionqa.encoders.people import PersonChoice
+
+    check_mesh_path(out)
+    if per_second <= 0:
+        raise InputError(f"per_second must be above 0, got {per_second}")
+    encoder = ClipEncoder(_config(start_s, lifter, motion), EncodingCache() if cache else None)
+    choice = PersonChoice(person_id=person) if person is not None else None
+    encoding = encoder.encode(clip, _progress_line(), choice)
+    body = body_mesh(encoding.pose3d, config=FitConfig(per_second))
+    written = save_mesh(body, out)
+    print(f"{written[0]}" + (f" to {written[-1].name}" if len(written) > 1 else ""))
+    print(f"{body.source}; {body.vertices_m.shape[1]} vertices, {len(body.faces)} triangles")
+    for note in (*encoding.notes, *body.notes):
+        print(f" ! {note}")
+    return 0
+
+
+def _config(start_s: float, lifter: str, motion: MotionOverrides):  # heavy imports are kept inside
+    from motionqa.assistant.released import lifting
     from motionqa.data.video import DecodeConfig
     from motionqa.encoders.clip_encoder import EncoderConfig
 
-    return EncoderConfig(decode=DecodeConfig(start_s=start_s), motion_file=motion)
+    return EncoderConfig(decode=DecodeConfig(start_s=start_s), lifting=lifting(lifter), motion_file=motion)
 
 
 def _progress_line():
@@ -153,7 +203,7 @@ def _progress_line():
     return show
 
 
-COMMANDS = {"ask": ask, "describe": describe, "info": info, "app": app}
+COMMANDS = {"ask": ask, "describe": describe, "info": info, "mesh": mesh, "app": app}
 
 
 def main() -> None:

@@ -23,6 +23,13 @@ class ActionHead(nn.Module):
         self, joints: int, representation: int, classes: int, hidden: int = 2048, dropout: float = 0.5
     ) -> None:
         super().__init__()
+        self.sizes = {
+            "joints": joints,
+            "representation": representation,
+            "classes": classes,
+            "hidden": hidden,
+            "dropout": dropout,
+        }
         self.dropout = nn.Dropout(dropout)
         self.fc1 = nn.Linear(joints * representation, hidden)
         self.bn = nn.BatchNorm1d(hidden, momentum=0.1)
@@ -38,6 +45,7 @@ class EmbeddingHead(nn.Module):
 
     def __init__(self, joints: int, representation: int, width: int = 2048, dropout: float = 0.1) -> None:
         super().__init__()
+        self.sizes = {"joints": joints, "representation": representation, "width": width, "dropout": dropout}
         self.dropout = nn.Dropout(dropout)
         self.fc1 = nn.Linear(joints * representation, width)
 
@@ -68,6 +76,7 @@ class TemporalTransformer(nn.Module):
         self, classes: int, width: int = 192, joints: int = 17, channels: int = 3, dropout: float = 0.2
     ) -> None:
         super().__init__()
+        self.sizes = {"classes": classes, "width": width, "joints": joints, "channels": channels, "dropout": dropout}
         self.enter = nn.Sequential(
             nn.Conv1d(joints * channels, width, 5, padding=2), nn.BatchNorm1d(width), nn.GELU(),
             nn.Conv1d(width, width, 5, stride=2, padding=2), nn.BatchNorm1d(width), nn.GELU(), nn.Dropout(dropout),

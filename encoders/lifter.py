@@ -1,8 +1,9 @@
 """Joints in an image over time to joints in space: DSTformer over sliding windows (MotionBERT, sections 3.2 and 4.3).
 
 Windows overlap and are blended with weights that fall off towards their ends; the mirrored window is lifted as well
-and the two averaged (flip test-time augmentation). Any length works; cameras faster than the training data are lifted
-at a whole fraction of their rate and interpolated.
+and the two averaged (flip test-time augmentation). Any length works. Cameras faster than the training data are lifted
+at a whole fraction of their rate, once for every way of taking each k-th frame, and the results are joined by cubic
+splines and averaged.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from scipy.interpolate import CubicSpline
 
 from motionqa.data.schema import InputError
 from motionqa.data.skeleton import H36M_17
@@ -28,14 +30,17 @@ Array = np.ndarray
 class LifterConfig:
     """How a lifter's network is fed and read; stored with its weights."""
 
-    window: int = 81
-    stride: int = 27
+    window: int = 27
+    stride: int = 9
     normalisation: Literal["pelvis", "box"] = "pelvis"
     """`pelvis`: body sizes about the pelvis (ours). `box`: the window's bounding box (official checkpoints)."""
     output: Literal["metres", "input"] = "metres"
     """Unit of the network's output: metres, or the normalised unit of its input (official checkpoints)."""
     flip: bool = True
-    max_fps: float = 40.0
+    fps: float = 15.0
+    """Rate the network was trained at; faster clips are taken every k-th frame."""
+    phases: int = 2
+    """Ways of taking each k-th frame that are averaged, at most; 1 is fastest."""
     batch: int = 8
 
     def __post_init__(self) -> None:
@@ -77,16 +82,25 @@ def lift(
     joints, for NaN at a joint said to be seen, or where nothing is seen at all.
     """
     xy, confidence = _checked(xy, confidence)
-    every = max(1, int(np.ceil(fps / config.max_fps)))
-    kept = np.arange(0, len(xy), every)
-    if kept[-1] != len(xy) - 1:
-        kept = np.append(kept, len(xy) - 1)
-    lifted = _blend(xy[kept], confidence[kept], network, config)
-    if every == 1:
+    every = max(1, round(fps / config.fps))
+    phases = min(every, config.phases, len(xy))
+    total = np.zeros((len(xy), 17, 3))
+    for phase in range(phases):
+        kept = np.arange(phase * every // phases, len(xy), every)
+        if not _usable(confidence[kept]):
+            kept = np.arange(len(xy))
+        total += _at_every_frame(_blend(xy[kept], confidence[kept], network, config), kept, len(xy))
+    return (total / phases).astype(np.float32)
+
+
+def _at_every_frame(lifted: Float[Array, "K 17 3"], kept: Int[Array, "K"], frames: int) -> Float[Array, "T 17 3"]:
+    """Cubic splines through the kept frames; before the first and after the last, held."""
+    if len(kept) == frames:
         return lifted
-    flat = lifted.reshape(len(kept), -1)
-    columns = [np.interp(np.arange(len(xy)), kept, flat[:, c]) for c in range(flat.shape[1])]
-    return np.stack(columns, axis=1).reshape(len(xy), 17, 3).astype(np.float32)
+    if len(kept) < 4:
+        nearest = np.abs(np.arange(frames)[:, None] - kept[None]).argmin(axis=1)
+        return lifted[nearest]
+    return CubicSpline(kept, lifted)(np.clip(np.arange(frames), kept[0], kept[-1]))
 
 
 def _checked(xy: Array, confidence: Array) -> tuple[Array, Array]:
@@ -117,12 +131,15 @@ def _blend(xy: Array, confidence: Array, network: Network, config: LifterConfig)
     frames = len(xy)
     length = min(frames, config.window)
     starts = [s for s in window_starts(frames, config.window, config.stride) if _usable(confidence[s : s + length])]
+    if not starts:
+        raise InputError("no frame shows the pelvis and another joint; both hips are needed to lift a body into space")
     # A window's first and last frames have context on one side only: they count less.
     ramp = np.minimum(np.arange(length) + 1, np.arange(length)[::-1] + 1).astype(np.float64)
     total, weight = np.zeros((frames, 17, 3)), np.zeros(frames)
     for first in range(0, len(starts), config.batch):
         some = starts[first : first + config.batch]
-        lifted = _lift_windows([xy[s : s + length] for s in some], [confidence[s : s + length] for s in some], network, config)  # fmt: skip  # noqa: E501
+        rows = [slice(s, s + length) for s in some]
+        lifted = _lift_windows([xy[r] for r in rows], [confidence[r] for r in rows], network, config)
         for s, window in zip(some, lifted, strict=True):
             total[s : s + length] += ramp[:, None, None] * window
             weight[s : s + length] += ramp

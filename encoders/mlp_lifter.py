@@ -12,6 +12,7 @@ class MLPLifter(nn.Module):
 
     def __init__(self, width: int = 1024, dropout: float = 0.25) -> None:
         super().__init__()
+        self.sizes = {"width": width, "dropout": dropout}
         self.enter = nn.Sequential(nn.Linear(17 * 3, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(dropout))
         self.blocks = nn.ModuleList(
             nn.Sequential(

@@ -1,6 +1,7 @@
-"""Our own released lifters: a directory that explains itself.
+"""Our own released networks: a directory that explains itself.
 
-`config.json` says which network it is and its sizes, how it is to be used (`lifter`), how it was trained (`recipe`), on
+`config.json` says which network it is and its sizes, how it is to be used (`lifter`, or `usage` of a head: its task,
+classes and frames), how it was trained (`recipe`), on
 what (`data`) and how well it does (`scores`); `model.safetensors` holds the weights as float16.
 """
 
@@ -22,19 +23,23 @@ from torch import Tensor, nn
 
 from motionqa.data.schema import InputError
 from motionqa.encoders.dstformer import DSTformer, DSTformerConfig
+from motionqa.encoders.heads import ActionHead, EmbeddingHead, MotionModel, TemporalTransformer
 from motionqa.encoders.mlp_lifter import MLPLifter
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+SECTIONS = ("lifter", "usage", "recipe", "data", "scores")
 
 
 @dataclass(frozen=True, eq=False)
 class ModelDir:
     """A model as released: its network with weights, and everything it says about itself."""
 
-    model: DSTformer | MLPLifter
-    """In evaluation mode, float32."""
+    model: nn.Module
+    """In evaluation mode, float32: a DSTformer, a MotionModel or one of the baselines."""
     lifter: dict[str, Any] = field(default_factory=dict)
     """How the network is fed and read: window, normalisation, unit of its output."""
+    usage: dict[str, Any] = field(default_factory=dict)
+    """What a head is for: task, classes, frames a clip."""
     recipe: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
@@ -44,6 +49,7 @@ def save_model_dir(
     folder: Path,
     model: nn.Module,
     lifter: Any = None,
+    usage: Any = None,
     recipe: Any = None,
     data: Any = None,
     scores: Any = None,
@@ -57,7 +63,7 @@ def save_model_dir(
     name, sizes = _network(model)
     weights = {k: _half(k, v) for k, v in model.state_dict().items()}
     blob = save(weights)
-    sections = {"lifter": lifter, "recipe": recipe, "data": data, "scores": scores}
+    sections = {"lifter": lifter, "usage": usage, "recipe": recipe, "data": data, "scores": scores}
     config = {
         "network": name,
         "config": sizes,
@@ -92,7 +98,7 @@ def load_model_dir(folder: Path) -> ModelDir:
         raise
     except (SafetensorError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{folder}: the weights do not fit the network that {CONFIG} describes: {error}") from error
-    return ModelDir(model.eval(), *(config[k] for k in ("lifter", "recipe", "data", "scores")))
+    return ModelDir(model.eval(), *(config[k] for k in SECTIONS))
 
 
 def require_finite(state: Mapping[str, Tensor], what: str) -> None:
@@ -111,7 +117,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder} is no model directory: no readable {CONFIG} ({error.strerror})") from error
     except ValueError as error:
         raise InputError(f"{folder / CONFIG} is no whole json ({error}); copy it again") from error
-    expected = ("network", "config", "weights_sha256", "lifter", "recipe", "data", "scores")
+    expected = ("network", "config", "weights_sha256", *SECTIONS)
     missing = [k for k in expected if not isinstance(config, dict) or k not in config]
     if missing:
         raise InputError(f"{folder / CONFIG} lacks {', '.join(missing)}; it was not written by this project")
@@ -119,22 +125,29 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _network(model: nn.Module) -> tuple[str, dict[str, Any]]:
+    """The name and sizes that `_build` makes the same network from."""
     if isinstance(model, DSTformer):
         return "dstformer", asdict(model.config)
-    if isinstance(model, MLPLifter):
-        first, dropout = model.enter[0], model.enter[3]
-        assert isinstance(first, nn.Linear)
-        assert isinstance(dropout, nn.Dropout)
-        return "mlp", {"width": first.out_features, "dropout": dropout.p}
-    raise ValueError(f"a model directory holds a DSTformer or an MLPLifter, not a {type(model).__name__}")
+    if isinstance(model, MotionModel) and isinstance(model.head, ActionHead):
+        return "action", {"backbone": asdict(model.backbone.config), "head": model.head.sizes}
+    if isinstance(model, MotionModel) and isinstance(model.head, EmbeddingHead):
+        return "embedding", {"backbone": asdict(model.backbone.config), "head": model.head.sizes}
+    if isinstance(model, MLPLifter | TemporalTransformer):
+        return {MLPLifter: "mlp", TemporalTransformer: "transformer"}[type(model)], model.sizes
+    raise ValueError(
+        f"a model directory holds a DSTformer, alone or with a head, or a baseline; not a {type(model).__name__}"
+    )
 
 
-def _build(network: str, sizes: dict[str, Any]) -> DSTformer | MLPLifter:
+def _build(network: str, sizes: dict[str, Any]) -> nn.Module:
     if network == "dstformer":
         return DSTformer(DSTformerConfig(**sizes))
-    if network == "mlp":
-        return MLPLifter(**sizes)
-    raise ValueError(f"network is {network!r}, expected dstformer or mlp")
+    if network in ("action", "embedding"):
+        head = ActionHead if network == "action" else EmbeddingHead
+        return MotionModel(DSTformer(DSTformerConfig(**sizes["backbone"])), head(**sizes["head"]))
+    if network in ("mlp", "transformer"):
+        return {"mlp": MLPLifter, "transformer": TemporalTransformer}[network](**sizes)
+    raise ValueError(f"network is {network!r}, expected dstformer, action, embedding, mlp or transformer")
 
 
 def _half(name: str, value: Tensor) -> Tensor:

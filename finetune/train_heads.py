@@ -99,7 +99,9 @@ def build(config: HeadConfig, classes: int) -> nn.Module:
         return TemporalTransformer(classes)
     backbone = load_model_dir(config.backbone).model if config.backbone else DSTformer(SIZES[config.size])
     sizes = backbone.config.joints, backbone.config.representation
-    head = EmbeddingHead(*sizes) if config.task == "one_shot" else ActionHead(*sizes, classes, config.hidden)
+    one_shot = config.task == "one_shot"
+    head = EmbeddingHead(*sizes, config.hidden) if one_shot else ActionHead(*sizes, classes, config.hidden)
+    assert isinstance(backbone, DSTformer)
     return MotionModel(backbone, head)
 
 

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
-from motionqa.data.motion_files.smpl_files import _read_parameters as read_parameters
+from motionqa.data.motion_files.smpl_files import read_parameters
 from motionqa.data.schema import InputError
 from motionqa.data.virtual_camera import View, ViewRange, normalise_pelvis, project, to_camera
 from motionqa.encoders.body.mesh_head import MeshHead, MeshHeadConfig, MeshRegressor
@@ -197,16 +197,16 @@ def _save(model: MeshRegressor, config: TrainMeshConfig) -> None:
     (folder / "config.json").write_text(json.dumps(about, indent=2, default=str) + "\n")
 
 
-_SHARED = {"amass": Path("amass"), "smpl": Path("SMPL_NEUTRAL.pkl"), "out": Path("runs/mesh")}
+_PLACES = (Path("amass"), Path("SMPL_NEUTRAL.pkl"), Path("runs/mesh"))
 PRESETS = {
     "debug": (
         "seconds on a processor, to see that everything runs",
         TrainMeshConfig(
-            **_SHARED, size="debug", hidden=16, frames=4, batch=4,
+            *_PLACES, size="debug", hidden=16, frames=4, batch=4,
             loop=LoopConfig(4, warmup=1, save_every=2, log_every=1),
         ),
     ),
-    "gpu": ("the paper's recipe on the full model", TrainMeshConfig(**_SHARED)),
+    "gpu": ("the paper's recipe on the full model", TrainMeshConfig(*_PLACES)),
 }  # fmt: skip
 
 if __name__ == "__main__":

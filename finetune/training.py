@@ -73,7 +73,8 @@ def fit(
     set_seed(config.seed)
     parameters = list(groups) if groups is not None else list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, config.rate)
+    # A lambda: other callables are pickled into the checkpoint with all they hold.
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: config.rate(step))
     model, optimizer = accelerator.prepare(model, optimizer)
     accelerator.register_for_checkpointing(scheduler)
     out.mkdir(parents=True, exist_ok=True)

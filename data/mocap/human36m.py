@@ -26,7 +26,7 @@ from motionqa.data.mocap.clip import MocapClip, Split
 from motionqa.data.mocap.packed import MIN_FRAMES
 from motionqa.data.mocap.read_report import ReadReport, warn_of_skipped
 from motionqa.data.motion_files.raw_motion import MAX_ARRAY_BYTES
-from motionqa.data.motion_files.smpl_pickle import _Restricted as InertUnpickler
+from motionqa.data.motion_files.smpl_pickle import InertUnpickler
 from motionqa.data.schema import InputError
 
 Array = np.ndarray

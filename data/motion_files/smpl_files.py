@@ -8,6 +8,7 @@ needed. The first 22 joints are the same in SMPL, SMPL-H and SMPL-X.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def is_smpl_npz(keys: list[str]) -> bool:
 
 def read_smpl_npz(path: Path, overrides: MotionOverrides) -> list[RawMotion]:
     """The person of an AMASS or SMPL npz, as 22 joints. InputError says which body model file is needed."""
-    parameters = _read_parameters(path)
+    parameters = read_parameters(path)
     frames = choose_frames(len(parameters.pose), parameters.fps, overrides)
     file, notes = _find_model(parameters, overrides, path)
     model = _load_model(file)
@@ -73,7 +74,7 @@ def read_smpl_npz(path: Path, overrides: MotionOverrides) -> list[RawMotion]:
     return [raw]
 
 
-def _read_parameters(path: Path) -> _Parameters:
+def read_parameters(path: Path) -> _Parameters:
     keys = npz_keys(path)
     pose_keys = tuple(k for k in ("poses", "global_orient", "root_orient", "body_pose", "pose_body") if k in keys)
     optional = ("trans", "transl", "betas", "gender", "surface_model_type", *FPS_KEYS)
@@ -171,6 +172,7 @@ def _model_gender(file: Path, place: Path) -> str | None:
     return next((gender for mark, gender in marks if mark in name), None)
 
 
+@lru_cache(maxsize=4)  # AMASS has 11,000 sequences to one body model
 def _load_model(file: Path) -> _BodyModel:
     keys = ("v_template", "shapedirs", "J_regressor", "kintree_table")
     if file.suffix.lower() == ".npz":

@@ -74,7 +74,9 @@ _NUMPY = {
 }
 
 
-class _Restricted(pickle.Unpickler):
+class InertUnpickler(pickle.Unpickler):
+    """Unpickles arrays and plain values; anything else becomes an empty stand-in, and nothing is run."""
+
     def find_class(self, module: str, name: str) -> Any:
         root = module.partition(".")[0]
         allowed = _NUMPY.get(name) if root == "numpy" and module != "numpy.testing" else None
@@ -97,7 +99,7 @@ def load_model_pickle(path: Path) -> dict[str, Any]:
     """The model's dictionary, chumpy and sparse values as plain arrays. InputError where it asks for anything else."""
     raw = read_bytes(path, MAX_ARRAY_BYTES)
     try:
-        data = _Restricted(io.BytesIO(raw), encoding="latin1").load()
+        data = InertUnpickler(io.BytesIO(raw), encoding="latin1").load()
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path.name} is refused: it {error}, which a body model does not need and which could run code. "

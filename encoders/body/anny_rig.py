@@ -21,6 +21,7 @@ from motionqa.encoders.body.bone_alignment import (
     LIMBS,
     SIDES,
     Points,
+    RestPoints,
     Turns,
     between,
     least_turn,
@@ -91,8 +92,8 @@ class AnnyRig:
     vertices_m: Float[Array, "V 3"]
     heads_m: Float[Array, "N 3"]
     """Where each bone begins."""
-    points: Points
-    """Named joints of the body at rest (`T` = 1)."""
+    points: RestPoints
+    """Named joints of the body at rest."""
 
     @classmethod
     @torch.no_grad()

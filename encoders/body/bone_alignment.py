@@ -17,7 +17,9 @@ from scipy.spatial.transform import Rotation
 
 Array = np.ndarray
 Points = Mapping[str, Float[Array, "T 3"]]
-"""Named joints over time, metres; joints that were never seen are absent. `T` is 1 for a body at rest."""
+"""Named joints over time, metres; joints that were never seen are absent."""
+RestPoints = Mapping[str, Float[Array, "1 3"]]
+"""The same of a body at rest."""
 Turns = dict[str, Float[Array, "T 3 3"]]
 """Per part: the rotation from rest to the pose, about world axes."""
 
@@ -28,7 +30,7 @@ PLANE_FROM_DEG, PLANE_FULL_DEG = 15.0, 45.0
 """Bend from which the plane of a limb begins to count, and from which it counts alone. Ours."""
 
 
-def part_turns(rest: Points, seen: Points) -> Turns:
+def part_turns(rest: RestPoints, seen: Points) -> Turns:
     """Turns of pelvis, chest, head and, under the name of the joint it starts at, each part of the limbs.
 
     `seen` must have both hips and both shoulders; parts that end in absent joints follow the part before them.
@@ -66,7 +68,7 @@ def _chest(points: Points) -> Float[Array, "T 3 3"]:
     return axes(_trunk(points), _across(points, "shoulder"))
 
 
-def _head(rest: Points, seen: Points, chest: Float[Array, "T 3 3"]) -> Float[Array, "T 3 3"]:
+def _head(rest: RestPoints, seen: Points, chest: Float[Array, "T 3 3"]) -> Float[Array, "T 3 3"]:
     """From nose and ears where there are any, else from the direction in which the head lies above the shoulders."""
     face = ("nose", "left_ear", "right_ear")
     if all(j in seen for j in face):
@@ -80,7 +82,7 @@ def _head(rest: Points, seen: Points, chest: Float[Array, "T 3 3"]) -> Float[Arr
 
 
 def _limb(
-    rest: Points, seen: Points, joints: tuple[str, str, str], parent: Float[Array, "T 3 3"]
+    rest: RestPoints, seen: Points, joints: tuple[str, str, str], parent: Float[Array, "T 3 3"]
 ) -> tuple[Float[Array, "T 3 3"], Float[Array, "T 3 3"]]:
     """Turns of the upper and the lower part of an arm or leg."""
     first, middle, last = joints
@@ -102,7 +104,9 @@ def _limb(
     return upper, lower
 
 
-def _swung(rest: Points, seen: Points, start: str, end: str, parent: Float[Array, "T 3 3"]) -> Float[Array, "T 3 3"]:
+def _swung(
+    rest: RestPoints, seen: Points, start: str, end: str, parent: Float[Array, "T 3 3"]
+) -> Float[Array, "T 3 3"]:
     """The parent's turn, and on top of it the least turn that points a part from one joint to the other."""
     carried = np.einsum("tij,tj->ti", parent, unit(rest[end] - rest[start]))
     return least_turn(carried, unit(seen[end] - seen[start])) @ parent

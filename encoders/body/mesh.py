@@ -42,14 +42,19 @@ class BodyMeshSequence:
 FORMATS = (".npz", ".glb", ".obj")
 
 
+def check_mesh_path(path: Path) -> None:
+    """InputError where a file of this name cannot be written as a mesh."""
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f"{path.name}: a mesh is saved as {', '.join(FORMATS)}; change the ending")
+
+
 def save_mesh(mesh: BodyMeshSequence, path: Path) -> tuple[Path, ...]:
     """The files written: all key frames in an .npz; one file a key frame for .obj and .glb (`name_0000.obj`, …).
 
     InputError for other endings, and where trimesh (it comes with `motionqa[mesh]`) is not installed.
     """
+    check_mesh_path(path)
     ending = path.suffix.lower()
-    if ending not in FORMATS:
-        raise InputError(f"{path.name}: a mesh is saved as {', '.join(FORMATS)}; change the ending")
     path.parent.mkdir(parents=True, exist_ok=True)
     if ending == ".npz":
         np.savez_compressed(
