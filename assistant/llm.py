@@ -19,6 +19,7 @@ from urllib.parse import urlparse
 
 from motionqa.data.cache import cache_root
 from motionqa.data.schema import Conversation, InputError
+from motionqa.encoders.device import best_device
 
 if TYPE_CHECKING:
     import torch
@@ -219,24 +220,6 @@ class LocalModel:
             thread.join()
         if failure:
             raise failure[0]
-
-
-def best_device() -> tuple[str, torch.dtype]:
-    """("cuda", bfloat16) where there is one; else the CPU, in bfloat16 where its processor computes it natively."""
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda", torch.bfloat16
-    native = "avx512_bf16" in _cpu_flags() or "amx_bf16" in _cpu_flags()
-    return "cpu", torch.bfloat16 if native else torch.float32
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return set()
-    return set(next((line for line in lines if line.startswith("flags")), "").split())
 
 
 # -------------------------------------------------------------------------------------------- server

@@ -110,6 +110,11 @@ class DSTformer(nn.Module):
         """Joints in space, from the representation by one linear layer."""
         return self.head(self.represent(joints))
 
+    def inner_matrices(self) -> list[nn.Parameter]:
+        """Weights of the layers between the first and the last: the ones that an optimiser for matrices is for."""
+        blocks = (*self.blocks_st, *self.blocks_ts)
+        return [p for block in blocks for p in block.parameters() if p.ndim == 2]
+
     def _check(self, joints: Tensor) -> None:
         expected = (self.config.joints, self.config.in_channels)
         if joints.ndim != 4 or tuple(joints.shape[2:]) != expected:

@@ -46,3 +46,12 @@ def publish(name: str, rows: Sequence[Row], folder: Path = RESULTS) -> Path:
     path = folder / f"{name}.json"
     path.write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")
     return path
+
+
+def published(name: str, folder: Path = RESULTS) -> dict[str, Row]:
+    """The rows of the last run by id, for a run that measures some of them again; empty before the first."""
+    path = folder / f"{name}.json"
+    if not path.exists():
+        return {}
+    rows = json.loads(path.read_text())
+    return {r["id"]: Row(**{**r, "interval": r["interval"] and tuple(r["interval"])}) for r in rows}

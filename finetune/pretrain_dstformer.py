@@ -14,7 +14,7 @@ metres; windows of 27 frames first and of 81 later; and a cosine schedule in the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -27,11 +27,14 @@ from torch import Tensor, nn
 from motionqa.data.detector_noise import DetectorNoise, load
 from motionqa.data.mocap.clip import MocapClip
 from motionqa.data.mocap.packed import load_collections
+from motionqa.data.mocap.read_report import ReadReport
+from motionqa.data.mocap.sources import collections_of
 from motionqa.data.mocap.windows import LiftingWindow, WindowSampler, flat_window, scored_clips
 from motionqa.data.pose_metrics import acceleration_error_mm, mpjpe_mm
 from motionqa.encoders.dstformer import SIZES, DSTformer
 from motionqa.encoders.lifter import LifterConfig, lift, torch_network
 from motionqa.encoders.mlp_lifter import MLPLifter
+from motionqa.encoders.model_dir import save_model_dir
 from motionqa.finetune.training import LoopConfig, fit
 
 
@@ -188,11 +191,15 @@ def load_clips(config: PretrainConfig) -> list[MocapClip]:
     if config.amass and config.body_model:
         from motionqa.data.mocap.amass import load_amass
 
-        clips += load_amass(config.amass, config.body_model)
+        report = ReadReport("amass")
+        clips += load_amass(config.amass, config.body_model, report)
+        print(report)
     if config.human36m:
         from motionqa.data.mocap.human36m import load_human36m
 
-        clips += load_human36m(config.human36m)
+        report = ReadReport("human36m")
+        clips += load_human36m(config.human36m, report, every=2)
+        print(report)
     return clips
 
 
@@ -200,13 +207,24 @@ def pretrain(config: PretrainConfig) -> nn.Module:
     """The pretrained network, also written to `config.out/model`."""
     torch.manual_seed(config.loop.seed)
     model = DSTformer(SIZES[config.size]) if config.network == "dstformer" else MLPLifter()
-    stage = Pretraining(config, load_clips(config), load())
-    model = fit(model, stage.batch, stage.losses, config.loop, config.out, stage.validate)
-    from motionqa.encoders.model_dir import save_model_dir
-
+    clips = load_clips(config)
+    stage = Pretraining(config, clips, load())
+    matrices = model.inner_matrices() if isinstance(model, DSTformer) else ()
+    model = fit(model, stage.batch, stage.losses, config.loop, config.out, stage.validate, matrices=matrices)
     window = config.windows[-1][1]
-    save_model_dir(config.out / "model", model, LifterConfig(window, max(1, window // 3)), recipe=config)
+    save_model_dir(
+        config.out / "model",
+        model,
+        lifter=LifterConfig(window, max(1, window // 3)),
+        recipe={f.name: value for f in fields(config) if not _names_a_place(value := getattr(config, f.name))},
+        data=collections_of(clips),
+        scores={f"val_{k}_mm": round(v, 2) for k, v in stage.validate(model).items()},
+    )
     return model
+
+
+def _names_a_place(value: object) -> bool:
+    return isinstance(value, Path) or (isinstance(value, tuple) and any(isinstance(v, Path) for v in value))
 
 
 _SHARED = {"mocap": (Path("mocap"),), "out": Path("runs/pretrain")}
@@ -221,8 +239,11 @@ PRESETS = {
     "cpu": (
         "about an hour on two cores: the released weights",
         PretrainConfig(
-            **_SHARED, size="small", windows=((0.0, 9, 96), (0.5, 27, 32)), velocity=6.0,
-            loop=LoopConfig(5000, learning_rate=2e-3, warmup=100, precision="bf16", save_every=200),
+            **_SHARED, size="small", windows=((0.0, 9, 64), (0.3, 27, 24)), velocity=4.0,
+            loop=LoopConfig(
+                10_000, learning_rate=2e-3, muon_rate=1e-2, warmup=100, precision="bf16", save_every=200,
+                validate_every=1000,
+            ),
         ),
     ),
     "mlp": (

@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,9 @@ class LoopConfig:
 
     steps: int
     learning_rate: float = 5e-4
+    muon_rate: float = 0.0
+    """Learning rate of the matrices that are given to Muon (Jordan et al., 2024), in AdamW's scale; 0 for AdamW
+    throughout, which is the paper's."""
     weight_decay: float = 0.01
     warmup: int = 50
     schedule: Literal["cosine", "exponential"] = "cosine"
@@ -62,21 +65,21 @@ def fit(
     out: Path,
     validate: Callable[[nn.Module], dict[str, float]] | None = None,
     groups: Iterable[dict[str, Any]] | None = None,
+    matrices: Sequence[nn.Parameter] = (),
 ) -> nn.Module:
     """The trained model; `out/history.jsonl` holds the curves and `out/state` the newest resumable checkpoint.
 
     `batch_at(k)` is the k-th batch (tensors, or a dataclass or dict of them are the caller's to move: it gets the
     device from the model), `loss_of` returns named losses with their sum under "loss". `groups` are AdamW's parameter
-    groups, with their own "lr" where it differs.
+    groups, with their own "lr" where it differs; `matrices` are those that Muon may train instead.
     """
     accelerator = Accelerator(mixed_precision=config.precision, cpu=not torch.cuda.is_available())
     set_seed(config.seed)
-    parameters = list(groups) if groups is not None else list(model.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizers = _optimizers(model, config, groups, matrices)
     # A lambda: other callables are pickled into the checkpoint with all they hold.
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: config.rate(step))
-    model, optimizer = accelerator.prepare(model, optimizer)
-    accelerator.register_for_checkpointing(scheduler)
+    schedulers = [torch.optim.lr_scheduler.LambdaLR(o, lambda step: config.rate(step)) for o in optimizers]  # noqa: PLW0108
+    model, *optimizers = accelerator.prepare(model, *optimizers)
+    accelerator.register_for_checkpointing(*schedulers)
     out.mkdir(parents=True, exist_ok=True)
     first = _resume(accelerator, out)
     log = _History(out / "history.jsonl", accelerator.is_main_process, first)
@@ -89,19 +92,34 @@ def fit(
             raise FloatingPointError(f"the loss is {losses['loss'].item()} at step {step}; lower the learning rate")
         accelerator.backward(losses["loss"])
         accelerator.clip_grad_norm_(model.parameters(), config.clip_norm)
-        optimizer.step()
-        scheduler.step()
-        optimizer.zero_grad()
+        for optimizer, scheduler in zip(optimizers, schedulers, strict=True):
+            optimizer.step()
+            scheduler.step()
+            optimizer.zero_grad()
         done = step + 1
         log.add(losses)
         if done % config.log_every == 0:
-            log.write(done, {"lr": scheduler.get_last_lr()[0]})
+            log.write(done, {"lr": schedulers[0].get_last_lr()[0]})
         if validate and (done % config.validate_every == 0 or done == config.steps):
             model.eval()
             log.write(done, {f"val_{k}": v for k, v in validate(accelerator.unwrap_model(model)).items()})
         if done % config.save_every == 0 or done == config.steps:
             _save(accelerator, out, done)
     return accelerator.unwrap_model(model)
+
+
+def _optimizers(
+    model: nn.Module, config: LoopConfig, groups: Iterable[dict[str, Any]] | None, matrices: Sequence[nn.Parameter]
+) -> list[torch.optim.Optimizer]:
+    by_muon = {id(p) for p in matrices} if config.muon_rate else set()
+    given = list(groups) if groups is not None else [{"params": list(model.parameters())}]
+    for group in given:
+        group["params"] = [p for p in group["params"] if id(p) not in by_muon]
+    adamw = torch.optim.AdamW(given, lr=config.learning_rate, weight_decay=config.weight_decay)
+    if not by_muon:
+        return [adamw]
+    rate, decay = config.muon_rate, config.weight_decay
+    return [adamw, torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")]
 
 
 def _save(accelerator: Accelerator, out: Path, step: int) -> None:
