@@ -166,7 +166,7 @@ def film_people(video: Path, cache: Path, people: int = 2, max_frames: int = 90)
     if kept is None:
         return None
     cache.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(out, **kept)
+    np.savez_compressed(out, allow_pickle=False, **kept)
     return out
 
 

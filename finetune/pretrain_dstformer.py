@@ -241,7 +241,7 @@ PRESETS = {
         PretrainConfig(
             **_SHARED, size="small", windows=((0.0, 9, 64), (0.3, 27, 24)), velocity=4.0,
             loop=LoopConfig(
-                10_000, learning_rate=2e-3, muon_rate=1e-2, warmup=100, precision="bf16", save_every=200,
+                8000, learning_rate=2e-3, muon_rate=1e-2, warmup=100, precision="bf16", save_every=200,
                 validate_every=1000,
             ),
         ),

@@ -10,6 +10,7 @@ skeleton constraint about the pelvis.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,10 +92,9 @@ def flow_losses(found: Flows, batch: FlowBatch, config: FlowTrainConfig) -> dict
         terms[name] = value.detach()
         terms["loss"] = terms["loss"] + weight * value
 
-    if batch.flow is not None and config.exact:
-        add("exact", config.exact, _over_rounds(found, lambda flow: _on(body, (flow - batch.flow).abs()), config.decay))
-        on_body = _on(body, (found.world - batch.flow).norm(dim=1, keepdim=True))
-        terms["epe"] = on_body.detach()
+    if (true := batch.flow) is not None and config.exact:
+        add("exact", config.exact, _over_rounds(found, lambda flow: _on(body, (flow - true).abs()), config.decay))
+        terms["epe"] = _on(body, (found.world - true).norm(dim=1, keepdim=True)).detach()
     if config.background:
         outside = 1 - F.max_pool2d(body, 5, 1, 2)
         add("background", config.background, _over_rounds(found, lambda flow: _on(outside, flow.abs()), config.decay))
@@ -121,9 +121,8 @@ def _on(weight: Float[Tensor, "B 1 H W"], value: Float[Tensor, "B C H W"]) -> Fl
     return (weight * value).sum() / (weight.sum() * value.shape[1]).clamp(min=1)
 
 
-def _over_rounds(found: Flows, error: object, decay: float) -> Float[Tensor, ""]:
+def _over_rounds(found: Flows, error: Callable[[Tensor], Tensor], decay: float) -> Float[Tensor, ""]:
     """Errors of all updates, later ones more."""
-    assert callable(error)
     rounds = found.rounds
     weights = [decay ** (len(rounds) - 1 - i) for i in range(len(rounds))]
     return torch.stack([w * error(r) for w, r in zip(weights, rounds, strict=True)]).sum() / sum(weights)

@@ -10,7 +10,7 @@ are fixed beforehand and `motionqa.eval.bench_motionbert` scores what came out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,7 @@ from motionqa.data.detector_noise import load
 from motionqa.data.mocap.actions import action_task, one_shot_task, training_input, with_share_of_labels
 from motionqa.data.mocap.clip import MocapClip
 from motionqa.data.mocap.packed import load_collections
+from motionqa.data.schema import InputError
 from motionqa.encoders.dstformer import SIZES, DSTformer
 from motionqa.encoders.heads import ActionHead, EmbeddingHead, MotionModel, TemporalTransformer, supervised_contrastive
 from motionqa.encoders.model_dir import load_model_dir, save_model_dir
@@ -74,7 +75,9 @@ class HeadTraining:
         """The next clips of an endless sequence of shuffled epochs."""
         size, count = self.config.batch, len(self.labels)
         at = np.arange(step * size, (step + 1) * size)
-        orders = {e: np.random.default_rng((self.config.loop.seed, 1, e)).permutation(count) for e in set(at // count)}
+        orders = {
+            e: np.random.default_rng((self.config.loop.seed, 1, int(e))).permutation(count) for e in set(at // count)
+        }
         return np.array([orders[e][i] for e, i in zip(at // count, at % count, strict=True)])
 
     def _pairs(self, rng: np.random.Generator) -> np.ndarray:
@@ -98,10 +101,14 @@ def build(config: HeadConfig, classes: int) -> nn.Module:
     if config.network == "transformer":
         return TemporalTransformer(classes)
     backbone = load_model_dir(config.backbone).model if config.backbone else DSTformer(SIZES[config.size])
+    if not isinstance(backbone, DSTformer):
+        raise InputError(
+            f"{config.backbone} holds a {type(backbone).__name__}, expected a DSTformer without a head; give the "
+            "folder that pretraining wrote"
+        )
     sizes = backbone.config.joints, backbone.config.representation
     one_shot = config.task == "one_shot"
     head = EmbeddingHead(*sizes, config.hidden) if one_shot else ActionHead(*sizes, classes, config.hidden)
-    assert isinstance(backbone, DSTformer)
     return MotionModel(backbone, head)
 
 
@@ -110,15 +117,16 @@ def train(config: HeadConfig) -> nn.Module:
     torch.manual_seed(config.loop.seed)
     stage = HeadTraining(config, load_collections(config.mocap))
     model = build(config, len(stage.task.classes))
-    groups = None
+    groups, matrices, loop = None, (), config.loop
     if isinstance(model, MotionModel):
         share = config.backbone_rate if config.backbone else 1.0
-        rate = config.loop.learning_rate
         groups = [
-            {"params": list(model.backbone.parameters()), "lr": rate * share},
-            {"params": list(model.head.parameters()), "lr": rate},
+            {"params": list(model.backbone.parameters()), "lr": loop.learning_rate * share},
+            {"params": list(model.head.parameters()), "lr": loop.learning_rate},
         ]
-    model = fit(model, stage.batch, stage.losses, config.loop, config.out, groups=groups)
+        matrices = model.backbone.inner_matrices()
+        loop = replace(loop, muon_rate=loop.muon_rate * share)
+    model = fit(model, stage.batch, stage.losses, loop, config.out, groups=groups, matrices=matrices)
     about = {"task": config.task, "classes": stage.task.classes, "frames": config.frames}
     save_model_dir(config.out / "model", model, usage=about, recipe=config)
     return model
@@ -136,8 +144,8 @@ PRESETS = {
     "cpu": (
         "minutes on two cores: the released heads",
         HeadConfig(
-            **_SHARED, size="small", frames=32, hidden=512, backbone_rate=0.3, label_smoothing=0.1,
-            loop=LoopConfig(600, learning_rate=1e-3, warmup=50, precision="bf16"),
+            **_SHARED, size="small", frames=27, hidden=512, backbone_rate=0.3, label_smoothing=0.1,
+            loop=LoopConfig(600, learning_rate=1e-3, muon_rate=5e-3, warmup=50, precision="bf16"),
         ),
     ),
     "gpu": (

@@ -99,7 +99,7 @@ def fit(
         done = step + 1
         log.add(losses)
         if done % config.log_every == 0:
-            log.write(done, {"lr": schedulers[0].get_last_lr()[0]})
+            log.write(done, {"lr": float(schedulers[0].get_last_lr()[0])})
         if validate and (done % config.validate_every == 0 or done == config.steps):
             model.eval()
             log.write(done, {f"val_{k}": v for k, v in validate(accelerator.unwrap_model(model)).items()})

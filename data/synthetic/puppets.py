@@ -97,13 +97,14 @@ def puppet_pair(
     later = np.stack([_moved(b.second_px, camera) for b in bodies])
     inside = ((joints >= 0) & (joints <= (width - 1, height - 1))).all(axis=-1)
     return PuppetPair(
-        *(_filmed(picture, rng) for picture in (first, second)),
-        flow.astype(np.float32),
-        masks,
-        joints.astype(np.float32),
-        (later - joints).astype(np.float32),
-        inside.astype(np.float32),
-        (later - joints)[:, _J["pelvis"]].astype(np.float32),
+        first=_filmed(first, rng),
+        second=_filmed(second, rng),
+        flow=flow.astype(np.float32),
+        masks=masks,
+        joints=joints.astype(np.float32),
+        moved=(later - joints).astype(np.float32),
+        confidence=inside.astype(np.float32),
+        trend=(later - joints)[:, _J["pelvis"]].astype(np.float32),
     )
 
 
@@ -131,11 +132,11 @@ def _parts(body: SeenBody, camera: Array, person: int, rng: np.random.Generator)
         kind = (
             "skin" if b in ("head_top", "left_wrist", "right_wrist") else "leg" if "hip" in a or "knee" in a else "arm"
         )
-        shapes = [
+        before, after = (
             np.stack([*points[ends], np.full(2, wide * s), np.full(2, narrow * s)])
             for points, s in ((one, scales[0]), (two, scales[1]))
-        ]
-        out.append(_Part(float(body.depth_m[ends].mean()), *shapes, clothes[kind], person))
+        )
+        out.append(_Part(float(body.depth_m[ends].mean()), before, after, clothes[kind], person))
     corners = [_J[j] for j in TRUNK]
     depth = float(body.depth_m[corners].mean())
     quads = [_widened(points[corners], TRUNK_MARGIN_M * s) for points, s in ((one, scales[0]), (two, scales[1]))]
