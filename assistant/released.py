@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from motionqa.data.cache import content_sha256
 from motionqa.data.schema import InputError
 from motionqa.encoders.clip_encoder import LiftingConfig
 
@@ -14,17 +15,21 @@ DEFAULT_LIFTER = "dstformer"
 
 
 def lifting(name: str = DEFAULT_LIFTER) -> LiftingConfig:
-    """The lifter of a name: `dstformer` (released), `blazepose` (its own depth), or a folder of weights.
+    """The lifter of a name: `dstformer` (released), `blazepose` (its own depth), a folder of weights, or an official
+    MotionBERT pose checkpoint.
 
-    InputError where there is no such folder.
+    InputError where there is no such folder or file.
     """
     if name == "blazepose":
         return LiftingConfig()
-    folder = WEIGHTS / "dstformer" if name == "dstformer" else Path(name)
-    config = folder / "config.json"
+    weights = WEIGHTS / "dstformer" if name == "dstformer" else Path(name)
+    if weights.is_file():
+        return LiftingConfig(weights, content_sha256(weights)[:16])
+    config = weights / "config.json"
     if not config.exists():
         raise InputError(
-            f"There is no lifter {name!r}: expected {' or '.join(LIFTERS)}, or a folder with config.json and "
-            "model.safetensors as written by pretraining."
+            f"There is no lifter {name!r}: expected {' or '.join(LIFTERS)}, a folder with config.json and "
+            "model.safetensors as written by pretraining, or an official MotionBERT checkpoint such as "
+            "latest_epoch.bin."
         )
-    return LiftingConfig(folder, json.loads(config.read_text())["weights_sha256"][:16])
+    return LiftingConfig(weights, json.loads(config.read_text())["weights_sha256"][:16])

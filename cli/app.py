@@ -22,14 +22,15 @@ def app(
         port: port to listen on
         llm: directory, hub id or OpenAI-compatible server's URL instead of the embedded model
         llm_model: which of the server's models
-        lifter: what puts a video's joints into space: dstformer, blazepose, or a folder of weights
+        lifter: what puts a video's joints into space: dstformer, blazepose, a folder of weights, or an official
+            MotionBERT checkpoint
         cache: keep encodings (joints and outline, no picture) for the next visit
         mcp: also offer the `ask` tool to MCP clients
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from motionqa.assistant.released import lifting
     from motionqa.assistant.session import load_engine
     from motionqa.assistant.ui import launch
-    from motionqa.assistant.released import lifting
     from motionqa.data.schema import InputError
     from motionqa.encoders.clip_encoder import EncoderConfig
 

@@ -32,7 +32,8 @@ class LiftingConfig:
     """Which network turns joints in the picture into joints in space."""
 
     weights: Path | None = None
-    """Folder of a released DSTformer (`motionqa.encoders.model_dir`); None for BlazePose's own depth."""
+    """Folder of a released DSTformer (`motionqa.encoders.model_dir`), or an official MotionBERT pose checkpoint; None
+    for BlazePose's own depth."""
     version: str = ""
     """What the weights are, for the cache: two folders of one name may hold different ones."""
 
@@ -177,16 +178,20 @@ def _in_space(pose: PersonPose, lifting: LiftingConfig) -> Pose3D:
     """Joints in the room: lifted by DSTformer where its weights are given, else as BlazePose guesses them."""
     if lifting.weights is None:
         return place_in_space(pose.image, pose.world)
-    network, config = load_lifter(lifting.weights)
+    network, config = load_lifter(lifting.weights, lifting.version)
     return place_in_space(pose.image, relift(pose.image, pose.world, network, config), along_the_ray(pose.image))
 
 
 @cache
-def load_lifter(weights: Path) -> tuple[Network, LifterConfig]:
-    """The network of a released folder and how it is fed; loaded once a process."""
-    from motionqa.encoders.lifter import torch_network
+def load_lifter(weights: Path, version: str) -> tuple[Network, LifterConfig]:
+    """The network of a released folder or an official checkpoint, and how it is fed; loaded once a version."""
+    del version  # the cache tells new weights in an old place by it
+    from motionqa.encoders.lifter import OFFICIAL, torch_network
     from motionqa.encoders.model_dir import load_model_dir
+    from motionqa.encoders.pretrained import load_dstformer
 
+    if weights.is_file():
+        return torch_network(load_dstformer(weights)[0]), OFFICIAL
     released = load_model_dir(weights)
     return torch_network(released.model), LifterConfig(**released.lifter)
 

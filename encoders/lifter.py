@@ -49,6 +49,9 @@ class LifterConfig:
             raise ValueError(f"stride {self.stride} must be between 1 and the window's {self.window} frames")
 
 
+OFFICIAL = LifterConfig(window=243, stride=81, normalisation="box", output="input", fps=30.0, batch=1)
+"""How MotionBERT's own checkpoints are fed (arXiv 2210.06551, section 4.3)."""
+
 ASSUMED_STATURE_M = 1.7
 _STATURE_BODY_SIZES = 3.4
 """Ours: a standing adult is about this many body sizes (RMS joint distance from the pelvis) tall."""
@@ -134,7 +137,7 @@ MISPLACED = {"pelvis": 0.6, "thorax": 0.4, "spine": 0.6}
 """How far a midline joint may lie from the middle of its pairs, over the RMS distance of joints from their centre.
 
 Ours, from five collections seen from two views each, exactly and through 1.5 times the detector's noise: pelvis and
-spine lie up to 0.54 off (single frames of a Kinect, whose pelvis is above the hips), the thorax up to 0.03.
+spine lie up to 0.54 off (single frames of a Kinect, whose pelvis is above the hips), the thorax up to 0.05.
 """
 _ENOUGH_JOINTS = 9
 

@@ -170,7 +170,9 @@ def _section(name: str, value: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """What json does not know: numbers of numpy and torch, paths and the like as text."""
+    """What json does not know: dataclasses within sections, numbers of numpy and torch, paths and the like as text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     return value.item() if hasattr(value, "item") else str(value)
 
 

@@ -39,7 +39,7 @@ def test_a_lifter_without_error_scores_nothing_and_a_known_error_scores_itself()
     assert [len(v) for v in perfect.mpjpe] == [len(c) for c in CLIPS]
     shifted = score(CLIPS, load(), knowing(CLIPS, 0.017), WHOLE)  # one joint of 17, always alike
     assert shifted.mean("mpjpe") == pytest.approx(1, abs=0.01)
-    assert 0 < shifted.mean("pa_mpjpe") < 2
+    assert 0.5 < shifted.mean("pa_mpjpe") < 3  # least squares spread one joint's error over the others
     assert shifted.mean("acceleration") == pytest.approx(0, abs=0.01)
     assert shifted.interval("mpjpe") == pytest.approx((1, 1), abs=0.01)
 

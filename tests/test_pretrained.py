@@ -227,6 +227,8 @@ def test_a_model_directory_gives_back_the_model_and_all_it_says_about_itself(tmp
     assert found.recipe == {"out": "/x", "steps": 5}
     assert found.data == {"n": 3}
     assert found.scores == {"mpjpe_mm": 41.5, "per_action": {"walk": 40}}
+    nested = save_model_dir(tmp_path / "n", true, recipe={"loop": _Recipe(Path("/x"))})
+    assert load_model_dir(nested).recipe == {"loop": {"out": "/x", "steps": 5}}
     assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
 
 
@@ -295,7 +297,7 @@ def test_half_a_model_is_no_model(tmp_path: Path) -> None:
         load_model_dir(folder)
     folder = fresh("f")
     _edit(folder, network="transformer9000")
-    with pytest.raises(InputError, match="expected dstformer or mlp"):
+    with pytest.raises(InputError, match="expected dstformer, action, embedding, mlp or transformer"):
         load_model_dir(folder)
 
 

@@ -40,14 +40,14 @@ def test_a_scorer_that_knows_is_always_right_and_one_that_does_not_is_right_by_c
 
 
 def test_views_are_averaged_as_probabilities() -> None:
-    def one_sure_view(index: int) -> Array:
-        """Two views lean to a wrong class; their log-probabilities, added up, would win."""
+    def one_view_misled(index: int) -> Array:
+        """Two views are sure of the right class and one rules it out; added up as logarithms, it would be lost."""
         out = np.full((3, 6), 1e-6)
-        out[:, index] = (0.98, 0.30, 0.30)
-        out[:, (index + 1) % 6] = (1e-6, 0.60, 0.60)
+        out[:, index] = (0.98, 0.98, 1e-9)
+        out[:, (index + 1) % 6] = (0.02, 0.02, 0.9)
         return out
 
-    assert hits(TASK, knowing(TASK, one_sure_view), FRAMES).all()
+    assert hits(TASK, knowing(TASK, one_view_misled), FRAMES).all()
 
 
 def test_a_torch_model_is_asked_in_evaluation_mode_for_log_probabilities() -> None:

@@ -52,7 +52,8 @@ def window_of(
     if noise is not None:
         noisy, seen = noise.apply(exact, fps, rng, strength)
         exact, _ = normalise_pelvis(noisy, seen if (seen[:, 0] > 0).any() else np.ones_like(seen))
-    confidence = np.where(measured > 0, seen, 0.0)
+    # Positions are about the pelvis: a frame that does not show it shows nothing.
+    confidence = np.where((measured > 0) & (seen[:, :1] > 0), seen, 0.0)
     joints = np.concatenate([np.where(confidence[..., None] > 0, exact, 0.0), confidence[..., None]], axis=-1)
     target = camera - camera[:, :1]
     return LiftingWindow(joints.astype(np.float32), target.astype(np.float32), (measured > 0).astype(np.float32))
@@ -90,9 +91,10 @@ class WindowSampler:
         self.clips, self.noise, self.augmentation, self.seed = list(clips), noise, augmentation, seed
         frames = np.array([len(c) for c in self.clips], dtype=np.float64)
         sources = np.array([c.source for c in self.clips])
-        for source in set(sources):
+        total = frames.sum()
+        for source in sorted(set(sources)):
             of = sources == source
-            share = SOURCE_SHARES.get(str(source), frames[of].sum() / frames.sum())
+            share = SOURCE_SHARES.get(str(source), frames[of].sum() / total)
             frames[of] *= share / frames[of].sum()
         self._share = frames / frames.sum()
         self._every = np.array([max(1, round(c.fps / augmentation.fps)) for c in self.clips])

@@ -103,7 +103,7 @@ def puppet_pair(
         masks=masks,
         joints=joints.astype(np.float32),
         moved=(later - joints).astype(np.float32),
-        confidence=inside.astype(np.float32),
+        confidence=np.asarray(inside, np.float32),
         trend=(later - joints)[:, _J["pelvis"]].astype(np.float32),
     )
 
