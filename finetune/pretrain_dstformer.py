@@ -250,7 +250,7 @@ PRESETS = {
         "the per-frame baseline, minutes on two cores",
         PretrainConfig(
             **_SHARED, network="mlp", windows=((0.0, 9, 96),), velocity=0.0, flat_every=0,
-            loop=LoopConfig(6000, learning_rate=1e-3, warmup=200),
+            loop=LoopConfig(3000, learning_rate=1e-3, warmup=200, precision="bf16", validate_every=1500),
         ),
     ),
     "gpu": (

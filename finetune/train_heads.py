@@ -144,8 +144,8 @@ PRESETS = {
     "cpu": (
         "minutes on two cores: the released heads",
         HeadConfig(
-            **_SHARED, size="small", frames=27, hidden=512, backbone_rate=0.3, label_smoothing=0.1,
-            loop=LoopConfig(600, learning_rate=1e-3, muon_rate=5e-3, warmup=50, precision="bf16"),
+            **_SHARED, size="small", frames=27, hidden=512, backbone_rate=1.0, label_smoothing=0.1,
+            loop=LoopConfig(800, learning_rate=1e-3, muon_rate=5e-3, warmup=40, precision="bf16", save_every=100),
         ),
     ),
     "gpu": (
