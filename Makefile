@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 HOST   ?= 127.0.0.1
 PORT   ?= 7860
 MOCAP  ?= mocap
+DATA   ?= qa
 RUNS   ?= runs/motionbert
 VIEWS  ?=
 PIP     = $(BIN)/python -m pip --disable-pip-version-check
@@ -73,4 +74,7 @@ bench-motionbert: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_motionbert --mocap $(MOCAP) --runs $(RUNS) \
 	  $(if $(VIEWS),--views $(VIEWS)) $(ARGS)
 
-.PHONY: setup app test test-slow samples lint bench-chat train-motionbert bench-motionbert
+bench-eval: setup
+	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_eval --data $(DATA) $(ARGS)
+
+.PHONY: setup app test test-slow samples lint bench-chat train-motionbert bench-motionbert bench-eval

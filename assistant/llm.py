@@ -11,12 +11,13 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from urllib.parse import urlparse
 
+from motionqa.assistant.likelihood import AnswerLikelihood, answer_likelihoods
 from motionqa.data.cache import cache_root
 from motionqa.data.schema import Conversation, InputError
 from motionqa.encoders.device import best_device
@@ -63,6 +64,15 @@ class LanguageModel(Protocol):
 
     def stream(self, conversation: Conversation, config: GenerationConfig, stop: threading.Event) -> Iterator[str]:
         """Pieces of the reply as they are generated; ends early once `stop` is set."""
+        ...
+
+
+@runtime_checkable
+class WeighingModel(LanguageModel, Protocol):
+    """A language model that can also say how likely it finds given answers."""
+
+    def weigh(self, conversation: Conversation, answers: Sequence[str]) -> tuple[AnswerLikelihood, ...]:
+        """The log-likelihood of each answer as the next turn."""
         ...
 
 
@@ -170,6 +180,11 @@ class LocalModel:
     def count_tokens(self, conversation: Conversation) -> int:
         """Tokens of the rendered conversation."""
         return len(self.tokenizer(self._prompt(conversation)).input_ids)
+
+    def weigh(self, conversation: Conversation, answers: Sequence[str]) -> tuple[AnswerLikelihood, ...]:
+        """The log-likelihood of each answer as the model's whole next turn."""
+        with self._one_at_a_time:
+            return answer_likelihoods(self.model, self.tokenizer, self._prompt(conversation), answers)
 
     def stream(self, conversation: Conversation, config: GenerationConfig, stop: threading.Event) -> Iterator[str]:
         """Pieces of the reply; generation runs in a thread and stops at the next token once `stop` is set.

@@ -167,7 +167,7 @@ def _figure_frames(encoding: ClipEncoding, size: tuple[int, int] = (640, 480)) -
     import cv2
 
     pose = encoding.pose3d
-    project, floor = _camera(pose, size)
+    project, floor = camera_of(pose, size)
     background = tuple(round(255 * c) for c in colorsys.hls_to_rgb(0.6, 0.13, 0.15))
     for k, time_s in enumerate(pose.times_s):
         image = np.full((size[1], size[0], 3), background, np.uint8)
@@ -180,7 +180,7 @@ def _figure_frames(encoding: ClipEncoding, size: tuple[int, int] = (640, 480)) -
         yield float(time_s), image
 
 
-def _camera(
+def camera_of(
     pose: Pose3D, size: tuple[int, int]
 ) -> tuple[Callable[[Float[Array, "N 3"], Float[Array, "3"]], Float[Array, "N 2"]], float]:
     """Parallel projection from the front left and slightly above, wide enough for the whole movement."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from motionqa.assistant.embedder import SentenceEmbedder
 from motionqa.assistant.grounding import cite, unmeasured_numbers, unmeasured_sides
-from motionqa.assistant.llm import GenerationConfig, LanguageModel, load_llm
-from motionqa.assistant.prompt import PromptConfig, build_prompt, check_question, config_for
+from motionqa.assistant.likelihood import AnswerLikelihood
+from motionqa.assistant.llm import GenerationConfig, LanguageModel, WeighingModel, load_llm
+from motionqa.assistant.prompt import Prompt, PromptConfig, build_prompt, check_question, config_for
 from motionqa.assistant.released import lifting
 from motionqa.assistant.retrieval import choose_facts
 from motionqa.data.cache import EncodingCache
@@ -103,17 +104,9 @@ class ChatSession:
 
         InputError for an empty or overlong question, or before any clip is there.
         """
-        question = check_question(question, self.prompt_config)
-        encoding = self.encoding
-        if encoding is None:
-            raise InputError("There is no clip yet. Upload a video or a motion file first, then ask about it.")
         self._stop.clear()
         engine, started = self.engine, time.perf_counter()
-        previous = self.history[-1][0] if self.history else ""
-        facts = choose_facts(encoding.report.facts, question, engine.embedder, self.prompt_config.facts, previous)
-        prompt = build_prompt(
-            engine.llm, self.prompt_config, question, facts, self.history, engine.generation.max_new_tokens
-        )
+        question, encoding, prompt = self._prompt(question)
         timings = {"choosing facts": time.perf_counter() - started}
         text = ""
         for piece in engine.llm.stream(prompt.conversation, engine.generation, self._stop):
@@ -133,6 +126,28 @@ class ChatSession:
             _basis(encoding, prompt.dropped_turns),
             (*unmeasured_numbers(text, question, prompt.facts), *unmeasured_sides(text, prompt.facts)),
         )
+
+    def weigh(self, question: str, answers: Sequence[str]) -> tuple[tuple[AnswerLikelihood, ...], Prompt]:
+        """How likely each of several answers is, and what it was judged by; the conversation stays as it is.
+
+        InputError as for `ask`; ValueError where the language model can not weigh answers (a server).
+        """
+        if not isinstance(self.engine.llm, WeighingModel):
+            raise ValueError(f"{self.engine.llm.name} can not weigh answers; only models run here can")
+        _, _, prompt = self._prompt(question)
+        return self.engine.llm.weigh(prompt.conversation, answers), prompt
+
+    def _prompt(self, question: str) -> tuple[str, ClipEncoding, Prompt]:
+        """The question as it is put, the clip it is about, and what the model is shown."""
+        question = check_question(question, self.prompt_config)
+        encoding = self.encoding
+        if encoding is None:
+            raise InputError("There is no clip yet. Upload a video or a motion file first, then ask about it.")
+        engine, config = self.engine, self.prompt_config
+        previous = self.history[-1][0] if self.history else ""
+        facts = choose_facts(encoding.report.facts, question, engine.embedder, config.facts, previous)
+        reply_tokens = engine.generation.max_new_tokens
+        return question, encoding, build_prompt(engine.llm, config, question, facts, self.history, reply_tokens)
 
 
 def _basis(encoding: ClipEncoding, dropped_turns: int) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated
 import tyro
 
 from motionqa.cli.app import app
+from motionqa.cli.evaluate import doctor, evaluate
 from motionqa.data.motion_files.raw_motion import MotionOverrides
 from motionqa.data.schema import InputError
 
@@ -38,7 +39,8 @@ def ask(
         question: what to find out
         person: number of the person, where several are in view
         start_s: analyse a long video from here
-        lifter: what puts a video's joints into space: dstformer, blazepose, or a folder of weights
+        lifter: what puts a video's joints into space: dstformer, blazepose, a folder of weights, or an official
+            MotionBERT checkpoint
         llm: directory, hub id or OpenAI-compatible server's URL instead of the embedded model
         llm_model: which of the server's models
         json_output: print the answer with its evidence as JSON
@@ -91,7 +93,8 @@ def describe(
         clip: video or motion file
         person: number of the person, where several are in view
         start_s: analyse a long video from here
-        lifter: what puts a video's joints into space: dstformer, blazepose, or a folder of weights
+        lifter: what puts a video's joints into space: dstformer, blazepose, a folder of weights, or an official
+            MotionBERT checkpoint
         max_tokens: about how long the text may be
         cache: keep the clip's encoding
         motion: what a motion file really holds, where it was detected wrongly
@@ -157,7 +160,8 @@ def mesh(
         out: .npz for all moments in one file; .glb or .obj for one file a moment
         person: number of the person, where several are in view
         start_s: analyse a long video from here
-        lifter: what puts a video's joints into space: dstformer, blazepose, or a folder of weights
+        lifter: what puts a video's joints into space: dstformer, blazepose, a folder of weights, or an official
+            MotionBERT checkpoint
         per_second: moments a second that get a body, 120 at most in all
         cache: keep the clip's encoding
         motion: what a motion file really holds, where it was detected wrongly
@@ -203,7 +207,15 @@ def _progress_line():
     return show
 
 
-COMMANDS = {"ask": ask, "describe": describe, "info": info, "mesh": mesh, "app": app}
+COMMANDS = {
+    "ask": ask,
+    "describe": describe,
+    "info": info,
+    "mesh": mesh,
+    "app": app,
+    "eval": evaluate,
+    "doctor": doctor,
+}
 
 
 def main() -> None:

@@ -1,0 +1,251 @@
+"""What the evaluator is trusted for, measured: parity with official scripts, blind baselines, kills, workers, overhead.
+
+`make bench-eval DATA=...` runs the rows asked for (all but the hours-long language-only run by default) and keeps the
+others from the run before. DATA holds the official files in `babel_qa/` and `activitynet_qa/`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import tyro
+
+from motionqa.eval.benchmark import Row, median_row, publish, published
+from motionqa.eval.qa.predict import predict
+from motionqa.eval.qa.predictors import BlindModelPredictor, RulePredictor
+from motionqa.eval.qa.question import Benchmark
+from motionqa.eval.qa.registry import read_benchmark
+from motionqa.eval.qa.steps import ScoreConfig, cut_to, score_given, score_run
+
+COMMAND = "make bench-eval"
+Part = Literal["parity", "blind", "language", "kills", "workers", "overhead"]
+DEFAULT: tuple[Part, ...] = ("parity", "blind", "kills", "workers", "overhead")
+PUBLISHED_BLIND = {
+    ("babel_qa", "majority"): (0.341, "0.341"),
+    ("babel_qa", "lookup"): (0.440, "0.440"),
+    ("activitynet_qa", "majority"): (0.243, "0.243"),
+    ("activitynet_qa", "lookup"): (0.269, "0.269"),
+}
+
+
+def parity_rows(data: Path) -> list[Row]:
+    """Figures of our scorer that differ from the official scripts' on truth, shuffled and random answers; goal 0."""
+    from motionqa.eval.qa.official import parity
+
+    return [row for name in ("babel_qa", "activitynet_qa") for row in parity(data / name, name)]
+
+
+def blind_rows(data: Path) -> list[Row]:
+    """Majority by type and question look-up by exact string, with intervals, beside the published figures."""
+    rows = []
+    for (name, rule), (value, goal) in PUBLISHED_BLIND.items():
+        benchmark = read_benchmark(name, data / name)
+        with tempfile.TemporaryDirectory() as folder:
+            account = predict(benchmark, RulePredictor(rule, benchmark), Path(folder))
+            figure = score_given(benchmark, account.merged.predictions, ScoreConfig()).table.figure("exact string")
+        rows.append(
+            Row(f"blind {rule}, {name}", round(figure.value, 4), "exact", figure.interval, {"published": value}, goal,
+                f"{name} test, {figure.n} questions", COMMAND)
+        )  # fmt: skip
+    return rows
+
+
+def language_rows(data: Path, runs: Path) -> list[Row]:
+    """The embedded model without the video on all of ActivityNet-QA's test questions; resumed where it was stopped."""
+    from motionqa.assistant.embedder import SentenceEmbedder
+    from motionqa.assistant.llm import load_llm
+    from motionqa.eval.qa.offline_judge import OfflineJudge
+
+    benchmark = read_benchmark("activitynet_qa", data / "activitynet_qa")
+    out = runs / "activitynet_qa-blind-lm"
+    account = predict(benchmark, BlindModelPredictor(load_llm()), out, progress=_progress)
+    print(account)
+    if account.merged.missing:
+        return []
+    scored = score_run(benchmark, out, ScoreConfig(offline=OfflineJudge(SentenceEmbedder())))
+    split = f"activitynet_qa test, {scored.table.answered} questions, SmolLM2-135M-Instruct untuned, no video"
+    return [
+        Row(f"language only, {f.protocol}", round(f.value, 4), "share right", f.interval, {}, "reported as blind",
+            split, COMMAND)
+        for f in scored.table.figures if f.kind == "overall"
+    ]  # fmt: skip
+
+
+def _progress(done: int, total: int, seconds: float) -> None:
+    if done % 100 == 0 or done == total:
+        print(f"{done} of {total}, {seconds / done * (total - done):.0f} s left", flush=True)
+
+
+# --------------------------------------------------------------------------------------------- kills
+
+
+def kill_rows(data: Path, kills: int = 20, questions: int = 60, seed: int = 0) -> list[Row]:
+    """The real command with the language model, killed at random moments; 1 where the bytes are those of one run."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole, broken = Path(folder) / "whole", Path(folder) / "broken"
+        started = time.perf_counter()
+        _command(data, whole, questions).wait()
+        seconds = time.perf_counter() - started
+        rng, count, resumed = random.Random(seed), 0, 0
+        while count < kills:
+            run = _command(data, broken, questions)
+            try:
+                # Most of the time is loading; a run that gets further each time must still be there for the last kill.
+                run.wait(rng.uniform(0.2, 0.95) * seconds * (count + 1) / kills)
+            except subprocess.TimeoutExpired:
+                os.killpg(run.pid, signal.SIGKILL)
+                run.wait()
+                count += 1
+            else:
+                resumed += 1
+                if resumed > 5:
+                    break
+        _command(data, broken, questions).wait()
+        same = (whole / "predictions.jsonl").read_bytes() == (broken / "predictions.jsonl").read_bytes()
+    split = f"babel_qa test, first {questions} questions, language model without the clip"
+    return [Row(f"killed {count} times, byte-equal", float(same), "1 = equal", None, {}, "1", split, COMMAND)]
+
+
+def _command(data: Path, out: Path, questions: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "motionqa.cli.main", "eval", "babel_qa", "predict", "--data",
+               str(data / "babel_qa"), "--out", str(out), "--blind", "lm", "--limit", str(questions)]  # fmt: skip
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+
+
+# ------------------------------------------------------------------------------------------- workers
+
+
+def worker_rows(clips: int = 24, repetitions: int = 3) -> list[Row]:
+    """Seconds of one worker on one core over those of two Ray workers on two, and whether both encode the same."""
+    from motionqa.encoders.clip_encoder import EncoderConfig
+    from motionqa.eval.qa.workers import encode_clips
+
+    ratios, per_clip, same, cores = [], [], True, sorted(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as folder:
+        benchmark = _drawn_benchmark(Path(folder) / "clips", clips)
+        for k in range(repetitions):
+            seconds = {}
+            for workers in (1, 2):
+                os.sched_setaffinity(0, cores[:workers])
+                cache = Path(folder) / f"cache-{k}-{workers}"
+                # Loads the libraries, and starts Ray, before the clock runs.
+                encode_clips(cut_to(benchmark, workers), EncoderConfig(), cache, cache / "warm", workers)
+                started = time.perf_counter()
+                done = encode_clips(benchmark, EncoderConfig(), cache, cache, workers)
+                seconds[workers] = time.perf_counter() - started
+                assert not any(e.error for e in done), done
+                per_clip += [e.seconds for e in done] if workers == 1 else []
+            ratios.append(seconds[1] / seconds[2])
+            same &= _same_encodings(Path(folder) / f"cache-{k}-1", Path(folder) / f"cache-{k}-2")
+    os.sched_setaffinity(0, cores)
+    split = f"{clips} drawn videos, 640 x 480, 30 fps, about 4 s each; one core a worker; Ray's start not counted"
+    return [
+        median_row("2 workers against 1", ratios, "x faster", goal=">= 1.7", split=split, command=COMMAND),
+        Row("2 workers encode the same", float(same), "1 = equal", None, {}, "1", split, COMMAND),
+        median_row("encoding a clip, one worker", per_clip, "s", split=split, command=COMMAND),
+    ]
+
+
+def _drawn_benchmark(folder: Path, clips: int) -> Benchmark:
+    """Videos of the drawn person, each different, as a benchmark with one question each."""
+    from motionqa.data.synthetic.drawn_figure import figure_frames
+    from motionqa.data.synthetic.motions import arm_raise, concatenate, render, squats, stand
+    from motionqa.data.video_writer import write_video
+    from motionqa.eval.qa.question import ClipFile, Question
+
+    folder.mkdir(parents=True)
+    for k in range(clips):
+        person = render(concatenate(stand(0.3 + 0.05 * k), squats(2), arm_raise("right" if k % 2 else "left")))
+        write_video(figure_frames(person), folder / f"{k}.mp4")
+    questions = tuple(Question(str(k), str(k), "What is done?", "squat", "action") for k in range(clips))
+    return Benchmark("drawn", "test", questions, (), (), (), lambda q: ClipFile(folder / f"{q.clip}.mp4"))
+
+
+def _same_encodings(one: Path, other: Path) -> bool:
+    """Whether two caches hold the same encodings, their timings aside."""
+    from safetensors.numpy import load_file
+
+    names = sorted(p.name for p in one.glob("*.safetensors"))
+    if not names or names != sorted(p.name for p in other.glob("*.safetensors")):
+        return False
+    for name in names:
+        a, b = load_file(one / name), load_file(other / name)
+        if a.keys() != b.keys() or any(not np.array_equal(a[k], b[k]) for k in a):
+            return False
+    return True
+
+
+# ------------------------------------------------------------------------------------------ overhead
+
+
+def overhead_rows(data: Path, questions: int = 40, repetitions: int = 5) -> list[Row]:
+    """Extra time of predicting through the harness beside calling the language model in a bare loop, in percent."""
+    from motionqa.assistant.llm import GenerationConfig, load_llm
+    from motionqa.data.schema import Conversation
+    from motionqa.eval.qa.predictors import BLIND_SYSTEM
+
+    benchmark = cut_to(read_benchmark("activitynet_qa", data / "activitynet_qa"), questions)
+    llm = load_llm()
+    predictor = BlindModelPredictor(llm)
+    prompts = [
+        Conversation().plus("system", BLIND_SYSTEM).plus("user", f"Question: {q.text}") for q in benchmark.questions
+    ]
+
+    def bare() -> float:
+        started = time.perf_counter()
+        for prompt in prompts:
+            "".join(llm.stream(prompt, GenerationConfig(predictor.config.max_new_tokens), threading.Event()))
+        return time.perf_counter() - started
+
+    def harness() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.perf_counter()
+            account = predict(benchmark, predictor, Path(folder))
+            assert not account.merged.failed
+            return time.perf_counter() - started
+
+    bare()
+    percent = [100 * (harness() / bare() - 1) for _ in range(repetitions)]
+    split = f"activitynet_qa test, first {questions} questions, {llm.name} without the video"
+    return [median_row("harness beside bare generation", percent, "% more", goal="<= 5", split=split, command=COMMAND)]
+
+
+# ---------------------------------------------------------------------------------------------- main
+
+
+def main(data: Path, rows: tuple[Part, ...] = DEFAULT, runs: Path = Path("runs/eval")) -> None:
+    """Prints the table and writes docs/benchmarks/eval.json; rows not asked for are kept from the run before.
+
+    Args:
+        data: folder with babel_qa/ and activitynet_qa/, each with its official files
+        rows: which to measure; `language` takes hours on a CPU and goes on where it was stopped
+        runs: where long runs keep their predictions
+    """
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    measure: dict[Part, Callable[[], Sequence[Row]]] = {
+        "parity": lambda: parity_rows(data),
+        "blind": lambda: blind_rows(data),
+        "language": lambda: language_rows(data, runs),
+        "kills": lambda: kill_rows(data),
+        "workers": worker_rows,
+        "overhead": lambda: overhead_rows(data),
+    }
+    kept = published("eval")
+    for part in rows:
+        kept |= {row.id: row for row in measure[part]()}
+        publish("eval", list(kept.values()))
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

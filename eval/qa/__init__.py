@@ -1,0 +1,1 @@
+"""Question answering benchmarks: their files, predictions, scores, judges and reports."""
