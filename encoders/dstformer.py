@@ -130,6 +130,13 @@ class DSTformer(nn.Module):
 class Block(nn.Module):
     """Attention and MLP over joints, and over frames, in one of the two orders; pre-norm, residual."""
 
+    norm1_s: nn.LayerNorm
+    norm1_t: nn.LayerNorm
+    norm2_s: nn.LayerNorm
+    norm2_t: nn.LayerNorm
+    mlp_s: MLP
+    mlp_t: MLP
+
     def __init__(self, config: DSTformerConfig, order: str, drop_path: float) -> None:
         super().__init__()
         self.order = order

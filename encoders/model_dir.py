@@ -173,7 +173,8 @@ def _plain(value: Any) -> Any:
     """What json does not know: dataclasses within sections, numbers of numpy and torch, paths and the like as text."""
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
-    return value.item() if hasattr(value, "item") else str(value)
+    item = getattr(value, "item", None)
+    return item() if callable(item) else str(value)
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -114,8 +114,7 @@ def _lines(path: Path) -> int:
 
 @pytest.mark.parametrize("count", [2, 3, 10])
 def test_shards_together_give_the_same_bytes_as_one_run(tmp_path: Path, count: int, uninterrupted: bytes) -> None:
-    for k in reversed(range(count)):
-        account = predict(BENCHMARK, FakePredictor(), tmp_path, Shard(k, count))
+    *_, account = (predict(BENCHMARK, FakePredictor(), tmp_path, Shard(k, count)) for k in reversed(range(count)))
     assert not account.merged.missing
     assert account.merged.path.read_bytes() == uninterrupted
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,25 +28,31 @@ from motionqa.eval.qa.protocols import (
     temporal_iou,
     ten_options,
 )
-from motionqa.eval.qa.question import Anchor, Benchmark, ClipFile, Prediction, Question
+from motionqa.eval.qa.question import Anchor, Benchmark, ClipFile, Prediction, Protocol, Question
 from motionqa.eval.qa.registry import read_benchmark
 from motionqa.eval.qa.scoring import Scored, beats, restricted, score_predictions, worst
 from motionqa.eval.qa.statistics import interval
 from motionqa.tests import benchmark_trees as trees
 
 
-def question(number: int, clip: str = "", **more: object) -> Question:
-    fields: dict = {"id": f"q{number}", "clip": clip or f"c{number}", "text": "?", "answer": "yes", "type": "t"}
+def question(number: int, clip: str = "", **more: Any) -> Question:
+    fields: dict[str, Any] = {
+        "id": f"q{number}",
+        "clip": clip or f"c{number}",
+        "text": "?",
+        "answer": "yes",
+        "type": "t",
+    }
     return Question(**(fields | more))
 
 
-def benchmark(questions: Sequence[Question], *protocols: object) -> Benchmark:
+def benchmark(questions: Sequence[Question], *protocols: Protocol) -> Benchmark:
     def nowhere(_: Question) -> ClipFile:
         raise InputError("no clips here")
 
     return Benchmark(
         "mine", "test", tuple(questions), (), protocols or (EXACT,), (Anchor("x", 0.5, "e", "s"),), nowhere
-    )  # type: ignore[arg-type]
+    )
 
 
 def answers(questions: Sequence[Question], right: Sequence[bool]) -> list[Prediction]:
@@ -268,4 +275,4 @@ def test_the_parity_check_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("motionqa.eval.qa.official.EXACT", broken)
     rows = parity(trees.activitynet_qa(tmp_path, ()), "activitynet_qa", runs=3)
     assert rows[0].value == 0  # the ground truth hides it
-    assert rows[2].value > 0
+    assert (rows[2].value or 0) > 0

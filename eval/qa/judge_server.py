@@ -189,7 +189,7 @@ def parse_verdict(text: str) -> tuple[bool, float] | None:
         if not isinstance(said, dict):
             continue
         pred, score = said.get("pred"), said.get("score")
-        word = {True: "yes", False: "no"}.get(pred, pred) if isinstance(pred, (bool, str)) else None
+        word = ("yes" if pred else "no") if isinstance(pred, bool) else pred if isinstance(pred, str) else None
         try:
             number = float(score) if not isinstance(score, bool) and score is not None else float("nan")
         except (TypeError, ValueError):

@@ -143,5 +143,5 @@ def _fed(feed: str, rng: np.random.Generator, truth: Sequence[str], pools: Seque
     if feed == "ground truth":
         return list(truth)
     if feed == "shuffled answers":
-        return [truth[i] for i in rng.permutation(len(truth))]
-    return [pool[int(i * len(pool))] for pool, i in zip(pools, rng.random(len(pools)), strict=True)]
+        return [truth[int(i)] for i in rng.permutation(len(truth))]
+    return [str(pool[int(i * len(pool))]) for pool, i in zip(pools, rng.random(len(pools)), strict=True)]
