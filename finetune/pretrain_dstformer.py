@@ -34,7 +34,7 @@ from motionqa.data.pose_metrics import acceleration_error_mm, mpjpe_mm
 from motionqa.encoders.dstformer import SIZES, DSTformer
 from motionqa.encoders.lifter import LifterConfig, lift, torch_network
 from motionqa.encoders.mlp_lifter import MLPLifter
-from motionqa.encoders.model_dir import save_model_dir
+from motionqa.encoders.model_dir import load_model_dir, save_model_dir
 from motionqa.finetune.training import LoopConfig, fit
 
 
@@ -49,6 +49,8 @@ class PretrainConfig:
     """Folder of AMASS, with `body_model`."""
     body_model: Path | None = None
     human36m: Path | None = None
+    start: Path | None = None
+    """Folder of a model to go on from, on a schedule of this run's own; sizes are that model's."""
     network: Literal["dstformer", "mlp"] = "dstformer"
     """`mlp` trains the per-frame baseline on the same windows."""
     size: str = "full"
@@ -206,7 +208,8 @@ def load_clips(config: PretrainConfig) -> list[MocapClip]:
 def pretrain(config: PretrainConfig) -> nn.Module:
     """The pretrained network, also written to `config.out/model`."""
     torch.manual_seed(config.loop.seed)
-    model = DSTformer(SIZES[config.size]) if config.network == "dstformer" else MLPLifter()
+    started = load_model_dir(config.start) if config.start else None
+    model = started.model if started else _untrained(config)
     clips = load_clips(config)
     stage = Pretraining(config, clips, load())
     matrices = model.inner_matrices() if isinstance(model, DSTformer) else ()
@@ -216,15 +219,21 @@ def pretrain(config: PretrainConfig) -> nn.Module:
         config.out / "model",
         model,
         lifter=LifterConfig(window, max(1, window // 3)),
-        recipe={f.name: value for f in fields(config) if not _names_a_place(value := getattr(config, f.name))},
+        recipe=_recipe(config) | ({"start": started.recipe} if started else {}),
         data=collections_of(clips),
         scores={f"val_{k}_mm": round(v, 2) for k, v in stage.validate(model).items()},
     )
     return model
 
 
-def _names_a_place(value: object) -> bool:
-    return isinstance(value, Path) or (isinstance(value, tuple) and any(isinstance(v, Path) for v in value))
+def _untrained(config: PretrainConfig) -> nn.Module:
+    return DSTformer(SIZES[config.size]) if config.network == "dstformer" else MLPLifter()
+
+
+def _recipe(config: PretrainConfig) -> dict[str, object]:
+    """The settings without the places of this machine."""
+    given = {f.name: getattr(config, f.name) for f in fields(config)}
+    return {k: v for k, v in given.items() if not isinstance(v[0] if isinstance(v, tuple) and v else v, Path)}
 
 
 _SHARED = {"mocap": (Path("mocap"),), "out": Path("runs/pretrain")}

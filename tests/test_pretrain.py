@@ -210,3 +210,16 @@ def test_the_per_frame_baseline_is_trained_on_the_same_windows(mocap: Path, tmp_
     found = load_model_dir(tmp_path / "run" / "model")
     assert isinstance(found.model, MLPLifter)
     assert found.lifter["window"] == 9
+
+
+def test_a_run_goes_on_from_the_weights_of_another_and_says_so(mocap: Path, tmp_path: Path) -> None:
+    first = replace(
+        DEBUG, mocap=(mocap,), out=tmp_path / "first", loop=replace(DEBUG.loop, steps=2), validation_clips=1
+    )
+    pretrain(first)
+    before = load_model_dir(tmp_path / "first" / "model")
+    still = replace(DEBUG.loop, steps=1, learning_rate=0.0, muon_rate=0.0)
+    after = pretrain(replace(first, start=tmp_path / "first" / "model", out=tmp_path / "second", loop=still))
+    for name, weight in before.model.state_dict().items():
+        assert torch.equal(after.state_dict()[name], weight), name
+    assert load_model_dir(tmp_path / "second" / "model").recipe["start"] == before.recipe
