@@ -62,7 +62,7 @@ Network = Callable[[Float[Array, "B T 17 3"]], Float[Array, "B T 17 3"]]
 def torch_network(model: nn.Module) -> Network:
     """A DSTformer (or any module of the same signature) as a function on arrays, without gradients.
 
-    It runs in bfloat16 where the processor computes it natively, which moves joints by about a millimetre.
+    It runs in bfloat16 where the processor computes it natively; the network keeps its ends exact.
     """
     import torch
 

@@ -130,3 +130,17 @@ def test_sizes_that_can_not_be_are_refused_with_both_numbers() -> None:
         replace(TINY, heads=5)
     with pytest.raises(ValueError, match="depth must be at least 1, got 0"):
         replace(TINY, depth=0)
+
+
+def test_mixed_precision_leaves_the_way_in_and_out_exact() -> None:
+    torch.manual_seed(0)
+    model = DSTformer(SIZES["debug"]).eval()
+    joints = torch.randn(2, 9, 17, 3)
+    with torch.inference_mode():
+        exact = model(joints)
+        with torch.autocast("cpu", torch.bfloat16):
+            representation, mixed = model.represent(joints), model(joints)
+    for found in (representation, mixed):
+        assert found.dtype == torch.float32
+        assert not torch.equal(found, found.bfloat16().float())  # more digits than bfloat16 has
+    assert (mixed - exact).norm() < 0.01 * exact.norm()
