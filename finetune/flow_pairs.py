@@ -21,7 +21,7 @@ from torch import Tensor
 from motionqa.data.mocap.clip import MocapClip
 from motionqa.data.schema import InputError
 from motionqa.data.skeleton import H36M_17, convert
-from motionqa.data.synthetic.puppets import PuppetPair, SeenBody, puppet_pair
+from motionqa.data.synthetic.puppets import FlowPair, SeenBody, puppet_pair
 from motionqa.data.virtual_camera import ViewRange, to_camera, with_other_limbs
 from motionqa.encoders.flow_losses import People
 
@@ -48,8 +48,8 @@ class FlowBatch:
         return FlowBatch(self.first.to(device), self.second.to(device), people, self.trend.to(device), flow)
 
 
-def stacked(pairs: Sequence[PuppetPair], people: int, exact: bool = True) -> FlowBatch:
-    """Pairs as tensors, each with as many people as the largest may have; the places of missing ones are empty."""
+def stacked(pairs: Sequence[FlowPair], people: int) -> FlowBatch:
+    """Pairs as tensors with room for so many people each; the flow where it is known of all pairs."""
 
     def filled(values: list[Array]) -> Tensor:
         out = np.zeros((len(values), people, *values[0].shape[1:]), np.float32)
@@ -62,7 +62,8 @@ def stacked(pairs: Sequence[PuppetPair], people: int, exact: bool = True) -> Flo
         for n in ("first", "second")
     )
     known = People(*(filled([getattr(p, n) for p in pairs]) for n in ("joints", "moved", "confidence", "masks")))
-    flow = torch.from_numpy(np.stack([p.flow for p in pairs])) if exact else None
+    exact = [p.flow for p in pairs if p.flow is not None]
+    flow = torch.from_numpy(np.stack(exact)) if len(exact) == len(pairs) else None
     return FlowBatch(first, second, known, filled([p.trend for p in pairs]), flow)
 
 
@@ -99,7 +100,7 @@ class PuppetSampler:
         rng = np.random.default_rng((self.seed, step))
         return stacked([self.pair(rng) for _ in range(size)], self.config.people)
 
-    def pair(self, rng: np.random.Generator) -> PuppetPair:
+    def pair(self, rng: np.random.Generator) -> FlowPair:
         """One pair: one or two people somewhere in the picture, before a camera that moves or stands."""
         how = self.config
         count = 1 + (rng.random() < how.second_person) if how.people > 1 else 1
@@ -228,9 +229,9 @@ class FilmSampler:
     def batch(self, step: int, size: int) -> FlowBatch:
         """`size` pairs, cut to one size."""
         rng = np.random.default_rng((self.seed, 1, step))
-        return stacked([self.pair(rng) for _ in range(size)], self.people, exact=False)
+        return stacked([self.pair(rng) for _ in range(size)], self.people)
 
-    def pair(self, rng: np.random.Generator) -> PuppetPair:
+    def pair(self, rng: np.random.Generator) -> FlowPair:
         """Two frames of one film and what the pose stage saw in them."""
         film = self.films[rng.integers(len(self.films))]
         gap = int(rng.integers(1, self.max_gap + 1))
@@ -240,7 +241,7 @@ class FilmSampler:
 
 def film_pair(
     film: dict[str, Array], k: int, later: int, size: tuple[int, int], rng: np.random.Generator | None = None
-) -> PuppetPair:
+) -> FlowPair:
     """Frames k and `later` of a kept film, cut or padded to a size; at the middle without `rng`."""
     height, width = film["frames"].shape[1:3]
     spare = np.array([width - size[1], height - size[0]])
@@ -259,11 +260,15 @@ def film_pair(
     joints, after = film["joints"][:, k] - start, film["joints"][:, later] - start
     confidence = np.minimum(film["confidence"][:, k], film["confidence"][:, later])
     moved = (after - joints).astype(np.float32)
-    return PuppetPair(
-        cut(film["frames"][k]), cut(film["frames"][later]), np.zeros((2, *size), np.float32),
-        cut(film["masks"][:, k]), joints.astype(np.float32), moved, confidence,
-        moved[:, H36M_17.index("pelvis")],
-    )  # fmt: skip
+    return FlowPair(
+        first=cut(film["frames"][k]),
+        second=cut(film["frames"][later]),
+        masks=cut(film["masks"][:, k]),
+        joints=joints.astype(np.float32),
+        moved=moved,
+        confidence=confidence,
+        trend=moved[:, H36M_17.index("pelvis")],
+    )
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def flow_losses(found: Flows, batch: FlowBatch, config: FlowTrainConfig) -> dict
         world = found.world[:, None].expand_as(joint)
         add("skeleton", config.skeleton, skeleton_loss(world, joint, inside, config.loss)["skeleton"])
         own = joint - batch.trend[..., None, None]
-        local = found.local - found.world[:, None] + found.world.detach()[:, None]
+        local = found.world.detach()[:, None] - found.trend[..., None, None]  # trains Ψ; Φ has its own term above
         add("local", config.skeleton, skeleton_loss(local, own, inside, config.loss)["skeleton"])
     if config.boundary:
         add("boundary", config.boundary * config.loss.alpha, boundary_loss(found.world, body[:, 0], config.loss))

@@ -9,52 +9,24 @@ import numpy as np
 import pytest
 import torch
 
-from motionqa.data.detector_noise import load
-from motionqa.data.schema import InputError, Pose3D, PoseSequence
-from motionqa.data.skeleton import BLAZEPOSE_33, COCO_17, H36M_17, KINECT_20, KINECT_25, SMPL_22, Skeleton, convert
-from motionqa.data.synthetic.body import joint_positions
-from motionqa.data.synthetic.motions import squats
-from motionqa.data.virtual_camera import View, normalise_pelvis, project, to_camera
+from motionqa.data.schema import InputError
 from motionqa.encoders.dstformer import SIZES, DSTformer
-from motionqa.encoders.lift import along_the_ray, relift
 from motionqa.encoders.lifter import (
     LifterConfig,
     lift,
-    require_h36m_order,
     torch_network,
     window_starts,
 )
 from motionqa.encoders.mlp_lifter import MLPLifter
-from motionqa.tests.mocap_clips import ACTIONS, J, clip
+from motionqa.tests.known_lifting import CONFIG, filmed, in_depth, sure
+from motionqa.tests.mocap_clips import J
 
 Array = np.ndarray
-CONFIG = LifterConfig()
 # Under test every signature checks its shapes first; users get the function without the checks.
 UNCHECKED_LIFT = inspect.unwrap(lift)
 
 
-def in_depth(plane: Array) -> Array:
-    """The known network: in metres, half the normalised picture, and a depth that follows from it."""
-    x, y = 0.5 * plane[..., 0], 0.5 * plane[..., 1]
-    return np.stack([x, y, -0.3 * y + 0.5 * x**2], axis=-1)
-
-
-def filmed(seconds: float = 3.0, fps: float = 15.0) -> tuple[Array, Array]:
-    """Pixels of somebody who squats, the size of whose picture does not change, and the truth of `in_depth`."""
-    body = joint_positions(squats(2, fps=fps))[: round(seconds * fps)]
-    xyz, _ = convert(body, np.ones(body.shape[:2]), SMPL_22, H36M_17)
-    about = to_camera(xyz, View(30, 5))[..., :2]
-    about = about - about[:, :1]
-    about /= np.sqrt((about[:, 1:] ** 2).sum(axis=-1).mean(axis=1))[:, None, None]
-    path = np.linspace(0, 80, len(about))[:, None, None]  # walks through the picture while at it
-    return 120 * about + 300 + path, in_depth(about)
-
-
-def sure(xy: Array) -> Array:
-    return np.ones(xy.shape[:2])
-
-
-# ---------------------------------------------------------------------------------- lengths and rates
+# ----------------------------------------------------------------------------------- lengths and rates
 
 
 @pytest.mark.parametrize("frames", [1, 2, 8, 26, 27, 28, 45, 60])
@@ -118,7 +90,7 @@ def test_windows_that_disagree_are_blended_without_seams() -> None:
     assert jump[9] < 0.02
 
 
-# --------------------------------------------------------------------------------------------- sides
+# ----------------------------------------------------------------------------------------------- sides
 
 
 def test_a_symmetric_network_does_not_mind_being_asked_for_the_mirror_image() -> None:
@@ -231,7 +203,7 @@ def test_a_slow_sampling_that_would_see_nobody_takes_every_frame() -> None:
     assert np.abs(found - truth)[1::2].max() < 1e-3
 
 
-# ------------------------------------------------------------------------------------------- refusals
+# -------------------------------------------------------------------------------------------- refusals
 
 
 def broken(xy: Array, confidence: Array) -> dict[str, tuple[Array, Array]]:
@@ -274,87 +246,7 @@ def test_bad_input_says_what_was_expected(what: str, says: str) -> None:
         UNCHECKED_LIFT(*broken(xy, sure(xy))[what], 15.0, in_depth, CONFIG)
 
 
-# ---------------------------------------------------------------------------------------- joint orders
-
-
-def as_skeleton(xyz: Array, skeleton: Skeleton) -> Array:
-    """The first 17 joints of a skeleton on a Human3.6M body, eyes, ears, hands and toes put where they would be."""
-    at = {name: xyz[:, i] for name, i in J.items()}
-    across = at["left_shoulder"] - at["right_shoulder"]
-    up = at["head_top"] - at["nose"]
-    ahead = np.cross(across, up)
-    ahead *= 0.1 / np.linalg.norm(ahead, axis=-1, keepdims=True)
-    at |= {"neck": at["thorax"] + 0.2 * up, "head": (at["nose"] + at["head_top"]) / 2}
-    for side, sign in (("left", 1), ("right", -1)):
-        at[f"{side}_eye"] = at["nose"] + 0.1 * sign * across + 0.2 * up + 0.5 * ahead
-        at[f"{side}_ear"] = at["nose"] + 0.2 * sign * across + 0.1 * up - 0.5 * ahead
-        at |= {f"{side}_eye_inner": at[f"{side}_eye"], f"{side}_eye_outer": at[f"{side}_eye"]}
-        at[f"mouth_{side}"] = at["nose"] - 0.2 * up + 0.07 * sign * across
-        at[f"{side}_hand"] = at[f"{side}_wrist"] + 0.3 * (at[f"{side}_wrist"] - at[f"{side}_elbow"])
-        at[f"{side}_toe"] = at[f"{side}_ankle"] + ahead
-    return np.stack([at[j] for j in skeleton.joints[:17]], axis=1)
-
-
-VIEWS = [View(20), View(110, 10), View(200, 20), View(-70, 5)]
-
-
-def test_the_right_order_is_never_refused_whatever_the_detector_and_whatever_is_hidden() -> None:
-    rng, noise = np.random.default_rng(0), load()
-    for action in ACTIONS:
-        xyz = clip(action, frames=40).xyz_m
-        for view in VIEWS:
-            exact, _ = normalise_pelvis(project(to_camera(xyz, view)), np.ones(xyz.shape[:2], np.float32))
-            require_h36m_order(exact, np.ones(exact.shape[:2]))
-            noisy, confidence = noise.apply(exact, 30.0, rng, 1.5)
-            confidence[rng.random(confidence.shape) < rng.choice([0.0, 0.3, 0.7])] = 0
-            require_h36m_order(noisy, confidence)
-            require_h36m_order(noisy[:1], confidence[:1])
-
-
-def wrong_orders(xyz: Array, rng: np.random.Generator) -> dict[str, Array]:
-    skeletons = (COCO_17, BLAZEPOSE_33, KINECT_20, KINECT_25)
-    return {s.name: as_skeleton(xyz, s) for s in skeletons} | {"shuffled": xyz[:, rng.permutation(17)]}
-
-
-def test_other_orders_are_refused_nearly_always() -> None:
-    rng, refused = np.random.default_rng(0), dict[str, list[bool]]()
-    for action in ACTIONS:
-        xyz = clip(action, frames=40).xyz_m
-        for view in VIEWS:
-            for name, wrong in wrong_orders(xyz, rng).items():
-                refused.setdefault(name, []).append(is_refused(project(to_camera(wrong, view))))
-    assert {name: np.mean(r) >= 0.95 for name, r in refused.items()} == dict.fromkeys(refused, True), refused
-
-
-def is_refused(xy: Array) -> bool:
-    try:
-        require_h36m_order(xy, np.ones(xy.shape[:2]))
-    except InputError:
-        return True
-    return False
-
-
-def test_the_refusal_says_which_joint_is_astray_and_what_to_do() -> None:
-    xyz = clip("walk", frames=20).xyz_m
-    seen = 100 * project(to_camera(as_skeleton(xyz, COCO_17).astype(np.float32), View(20)))
-    says = r"not the joints of h36m_17.*lies \d\.\d body radii from the middle of .*motionqa\.data\.skeleton\.convert"
-    with pytest.raises(InputError, match=says):
-        lift(seen, sure(seen), 15.0, in_depth, CONFIG)
-    right, _ = convert(seen, sure(seen), COCO_17, H36M_17)
-    assert np.isfinite(lift(right, sure(right), 15.0, in_depth, CONFIG)).all()
-
-
-def test_nothing_is_said_of_the_order_where_too_little_is_seen() -> None:
-    xyz = clip("walk", frames=20).xyz_m
-    seen = project(to_camera(xyz[:, np.random.default_rng(0).permutation(17)], View(20)))
-    confidence = np.zeros(seen.shape[:2])
-    confidence[:, :8] = 1
-    require_h36m_order(seen, confidence)
-    with pytest.raises(InputError):
-        require_h36m_order(seen, np.ones(seen.shape[:2]))
-
-
-# -------------------------------------------------------------------------------- networks and the chat
+# -------------------------------------------------------------------------------------------- networks
 
 
 def test_networks_are_run_as_they_are_without_gradients() -> None:
@@ -381,54 +273,3 @@ def test_the_per_frame_baseline_sees_one_frame_at_a_time_and_dstformer_sees_the_
         for model, alone in ((MLPLifter(width=16).eval(), True), (DSTformer(SIZES["debug"]).eval(), False)):
             last = model(joints)[:, -1:]
             assert torch.allclose(model(joints[:, -1:]), last, atol=1e-6) == alone
-
-
-def people(x_px: float = 0.0) -> tuple[PoseSequence, Pose3D, Array]:
-    """A BlazePose person in the picture, a flat guess of it in space, and where `in_depth` lifts its joints."""
-    xy, truth = filmed(2.0)
-    frames = len(xy)
-    confidence = np.ones((frames, 33))
-    at = {name: i for i, name in enumerate(BLAZEPOSE_33.joints)}
-    points = np.repeat(xy[:, J["nose"], None], 33, axis=1)  # ears and eyes at the nose
-    for name in set(H36M_17.joints) & set(BLAZEPOSE_33.joints):
-        points[:, at[name]] = xy[:, J[name]]
-    for side in ("left", "right"):
-        for limb, ends in (("wrist", ("hand", "pinky", "index", "thumb")), ("ankle", ("heel", "toe"))):
-            for end in (e for e in ends if f"{side}_{e}" in at):
-                points[:, at[f"{side}_{end}"]] = xy[:, J[f"{side}_{limb}"]] + 5
-    points = points + np.array([x_px, 0.0])
-    times = np.arange(frames) / 15
-    image = PoseSequence(0, BLAZEPOSE_33, 15.0, times, points, confidence, 640, 480, "BlazePose")
-    flat = np.concatenate([points[..., :1] / 240, -points[..., 1:] / 240, 0 * points[..., :1]], axis=-1)
-    return image, Pose3D(0, BLAZEPOSE_33, 15.0, times, flat, confidence, "BlazePose"), truth
-
-
-def test_the_chat_s_joints_get_the_lifter_s_depth_and_hands_follow_their_wrists() -> None:
-    image, world, _ = people()
-    deep = relift(image, world, in_depth, CONFIG)
-    assert deep.skeleton is BLAZEPOSE_33
-    assert "lifted by DSTformer" in deep.source
-    h36m, confidence = convert(image.xy_px, image.confidence, BLAZEPOSE_33, H36M_17)
-    expected = lift(h36m, confidence, 15.0, in_depth, CONFIG) * (1, -1, -1)
-    found, _ = convert(deep.xyz_m, deep.confidence, BLAZEPOSE_33, H36M_17)
-    limbs = [J[f"{s}_{j}"] for s in ("left", "right") for j in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")]
-    about = found - found[:, :1]
-    assert np.abs(about - expected)[2:-2, limbs].max() < 0.03  # smoothed over time
-    for end, limb in (("left_hand", "left_wrist"), ("right_toe", "right_ankle")):
-        ends, limbs_at = (BLAZEPOSE_33.index(j) for j in (end, limb))
-        before, after = (p.xyz_m[:, ends] - p.xyz_m[:, limbs_at] for p in (world, deep))
-        assert np.allclose(before, after, atol=1e-6)
-
-
-def test_a_person_at_the_edge_of_the_picture_is_seen_from_the_side() -> None:
-    image, _, _ = people()
-    middle = image.xy_px.mean(axis=(0, 1))
-    centred = replace(image, xy_px=image.xy_px - middle + (320, 240))
-    assert np.degrees(along_the_ray(centred).magnitude()).max() < 8
-    at_edge = replace(centred, xy_px=centred.xy_px + (320, 0))
-    turns = along_the_ray(at_edge)
-    assert np.degrees(turns.magnitude()).mean() == pytest.approx(np.degrees(np.arctan(0.5)), abs=4)
-    # Along the ray is away from the camera and to the right.
-    ahead = turns.apply([0, 0, -1])
-    assert (ahead[:, 0] > 0.3).all()
-    assert (ahead[:, 2] < -0.8).all()

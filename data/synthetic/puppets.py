@@ -31,13 +31,11 @@ TRUNK_MARGIN_M = 0.07
 
 
 @dataclass(frozen=True, eq=False)
-class PuppetPair:
-    """Two pictures and all that is true of them; flow in pixels."""
+class FlowPair:
+    """Two pictures and what is known of them, drawn or filmed; flow in pixels."""
 
     first: UInt8[Array, "H W 3"]
     second: UInt8[Array, "H W 3"]
-    flow: Float[Array, "2 H W"]
-    """Of every pixel of the first picture, the background's included."""
     masks: Bool[Array, "P H W"]
     """Where each person is seen in the first picture."""
     joints: Float[Array, "P 17 2"]
@@ -46,6 +44,8 @@ class PuppetPair:
     """0 for joints outside the first picture."""
     trend: Float[Array, "P 2"]
     """Where each person goes as a whole: the displacement of the pelvis."""
+    flow: Float[Array, "2 H W"] | None = None
+    """Of every pixel of the first picture, the background's included; None where nobody knows it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class _Part:
 
 def puppet_pair(
     bodies: Sequence[SeenBody], size: tuple[int, int], camera: Float[Array, "2 3"], rng: np.random.Generator
-) -> PuppetPair:
+) -> FlowPair:
     """The pair for bodies (in the second picture before the camera moves) and an affine camera motion in pixels.
 
     `camera` takes places of the background in the first picture to the second one; it moves the people as well.
@@ -80,23 +80,23 @@ def puppet_pair(
     grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
     scenery = texture(rng, 2 * max(size), coarse=True)
     centre = np.array([width, height], np.float32) / 2
-    first = _sample(scenery, grid - centre)
-    second = _sample(scenery, _undone(grid, camera) - centre)
+    first = _scenery(scenery, grid - centre)
+    second = _scenery(scenery, _undone(grid, camera) - centre)
     flow = (_moved(grid, camera) - grid).transpose(2, 0, 1)
     masks = np.zeros((len(bodies), height, width), bool)
     parts = [p for k, body in enumerate(bodies) for p in _parts(body, camera, k, rng)]
     for part in sorted(parts, key=lambda p: -p.depth):
         box, seen, uv = _covered(grid, part.first)
-        first[box][seen] = _sample(part.texture, uv)
+        first[box][seen] = _cloth(part.texture, uv)
         flow[:, *box][:, seen] = (_place(uv, part.second) - grid[box][seen]).T
         masks[:, *box][:, seen] = False
         masks[part.person][box][seen] = True
         box, seen, uv = _covered(grid, part.second)
-        second[box][seen] = _sample(part.texture, uv)
+        second[box][seen] = _cloth(part.texture, uv)
     joints = np.stack([b.first_px for b in bodies])
     later = np.stack([_moved(b.second_px, camera) for b in bodies])
     inside = ((joints >= 0) & (joints <= (width - 1, height - 1))).all(axis=-1)
-    return PuppetPair(
+    return FlowPair(
         first=_filmed(first, rng),
         second=_filmed(second, rng),
         flow=flow.astype(np.float32),
@@ -233,18 +233,23 @@ def texture(rng: np.random.Generator, side: int, coarse: bool = False) -> UInt8[
     return np.clip(out, 0, 255).astype(np.uint8)
 
 
-def _sample(picture: UInt8[Array, "S S 3"], at: Array) -> UInt8[Array, "*N 3"]:
-    """The texture at coordinates: parts run from about -1 to 2 over it, the background is in pixels from its middle."""
+def _scenery(picture: UInt8[Array, "S S 3"], at_px: Float[Array, "H W 2"]) -> UInt8[Array, "H W 3"]:
+    """The background at pixels counted from its middle, mirrored beyond its border."""
+    return _looked_up(picture, at_px + len(picture) / 2)
+
+
+def _cloth(picture: UInt8[Array, "S S 3"], uv: Float[Array, "N 2"]) -> UInt8[Array, "N 3"]:
+    """The texture at a part's coordinates, which run from -1 to 2."""
+    if len(uv) == 0:
+        return np.zeros((0, 3), np.uint8)
+    return _looked_up(picture, ((uv + 1) / 3 * (len(picture) - 1))[:, None])[:, 0]
+
+
+def _looked_up(picture: UInt8[Array, "S S 3"], place: Float[Array, "M N 2"]) -> UInt8[Array, "M N 3"]:
     import cv2
 
-    if at.size == 0:
-        return np.zeros((*at.shape[:-1], 3), np.uint8)
-    side = len(picture)
-    is_part = side <= 128
-    place = (at + 1) / 3 * (side - 1) if is_part else at + side / 2
-    flat = place.reshape(-1, 1, 2).astype(np.float32) if is_part else place.astype(np.float32)
-    out = cv2.remap(picture, flat[..., 0], flat[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    return out.reshape(*at.shape[:-1], 3)
+    place = place.astype(np.float32)
+    return cv2.remap(picture, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
 
 
 def _filmed(picture: UInt8[Array, "H W 3"], rng: np.random.Generator) -> UInt8[Array, "H W 3"]:
