@@ -48,13 +48,14 @@ lint: setup
 bench-chat: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_chat $(ARGS)
 
-# The released lifter, its per-frame baseline, and the action models beside theirs. About three hours on two cores, and
-# every step goes on where it was stopped. MOCAP is a folder of packed collections.
+# The released lifter, its per-frame baseline, and the action models beside theirs. Hours on two cores; every step goes
+# on where it was stopped. MOCAP is a folder of packed collections.
 PRETRAIN = $(BIN)/python -m motionqa.finetune.pretrain_dstformer
 HEAD     = $(BIN)/python -m motionqa.finetune.train_heads cpu --mocap $(MOCAP)
-FROM     = --backbone $(RUNS)/pretrain/model
+FROM     = --backbone $(RUNS)/second/model
 train-motionbert: setup
 	$(PRETRAIN) cpu --mocap $(MOCAP) --out $(RUNS)/pretrain
+	$(PRETRAIN) cpu-second --mocap $(MOCAP) --start $(RUNS)/pretrain/model --out $(RUNS)/second
 	$(PRETRAIN) mlp --mocap $(MOCAP) --out $(RUNS)/mlp
 	for task in utd_mhad msr_action3d bandai_namco; do \
 	  $(HEAD) --task $$task $(FROM) --out $(RUNS)/$$task-pretrained-0 && \

@@ -25,3 +25,14 @@ def _cpu_flags() -> set[str]:
     except OSError:
         return set()
     return set(next((line for line in lines if line.startswith("flags")), "").split())
+
+
+def exactly(like: torch.Tensor) -> torch.autocast:
+    """Full precision within mixed precision, for places on their way in and out of a network.
+
+    bfloat16 has three digits. With it at the ends too, the released lifter put joints 12.7 mm away from where it puts
+    them in float32, and with the ends exact 0.5 mm; the layers between are nearly all of the work.
+    """
+    import torch
+
+    return torch.autocast(like.device.type, enabled=False)

@@ -19,6 +19,8 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from motionqa.encoders.device import exactly
+
 
 @dataclass(frozen=True)
 class DSTformerConfig:
@@ -57,15 +59,6 @@ SIZES: dict[str, DSTformerConfig] = {
     "debug": DSTformerConfig(width=16, depth=2, heads=2, mlp_ratio=2.0, representation=32, max_frames=27),
 }
 """`full` and `lite` are the paper's; `small` is ours, sized for training and running on two processor cores."""
-
-
-def exactly(like: Tensor) -> torch.autocast:
-    """Full precision within mixed precision, for what joints pass through on their way in and out.
-
-    bfloat16 has three digits. With it at the ends too, the released lifter put joints 12.7 mm away from where it puts
-    them in float32, and with the ends exact 0.5 mm; the layers between are nearly all of the work.
-    """
-    return torch.autocast(like.device.type, enabled=False)
 
 
 class DSTformer(nn.Module):

@@ -17,7 +17,8 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from motionqa.encoders.raft import FEATURES, RAFTSmall
+from motionqa.encoders.device import exactly
+from motionqa.encoders.raft import FEATURES, HIDDEN, RAFTSmall
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,47 @@ class CrossAttention(nn.Module):
         return query + self.fc2(F.gelu(self.fc1(self.norm2(query))))
 
 
+class ConvexEnlargement(nn.Module):
+    """Coarse flow at eight times the size; with untrained weights nearly the bilinear enlargement."""
+
+    def __init__(self, state: int, factor: int = 8) -> None:
+        super().__init__()
+        self.factor = factor
+        self.conv1, self.conv2 = nn.Conv2d(state, 128, 3, padding=1), nn.Conv2d(128, 9 * factor**2, 1)
+        nn.init.zeros_(self.conv2.weight)
+        fine = (torch.arange(factor) + 0.5) / factor - 0.5  # of a fine place, from its coarse place's centre
+        near = (1 - (fine[None] - torch.arange(-1, 2)[:, None]).abs()).clamp(min=0)
+        shares = torch.einsum("iy,jx->ijyx", near, near)
+        with torch.no_grad():
+            self.conv2.bias.copy_((shares + 1e-3).log().flatten())
+
+    def forward(self, flow: Float[Tensor, "B 2 h w"], state: Float[Tensor, "B C h w"]) -> Float[Tensor, "B 2 H W"]:
+        shares = rearrange(
+            self.conv2(F.relu(self.conv1(state))).float(),
+            "b (n y x) h w -> b n y x h w", y=self.factor, x=self.factor,
+        ).softmax(dim=1)  # fmt: skip
+        around = F.unfold(F.pad(flow, (1, 1, 1, 1), mode="replicate"), 3)
+        around = rearrange(around, "b (c n) (h w) -> b c n h w", c=2, h=flow.shape[-2])
+        with exactly(flow):
+            fine = torch.einsum("bnyxhw,bcnhw->bchywx", shares, around)
+        return self.factor * rearrange(fine, "b c h y w x -> b c (h y) (w x)")
+
+
 class WorldFlow(RAFTSmall):
-    """Φ: RAFT-small whose features have looked at the whole picture."""
+    """Φ: RAFT-small whose features have looked at the whole picture, and whose flow ends sharply.
+
+    RAFT-small enlarges flow eight times without knowing where a person ends; the learned convex enlargement of the
+    large RAFT (section 3.3) is our addition, so that edges of flow can follow outlines at all.
+    """
 
     def __init__(self, config: FlowConfig = FlowConfig()) -> None:
         super().__init__()
         self.attention = nn.ModuleList(SelfAttention(FEATURES, config.heads) for _ in range(config.attention_blocks))
+        self.enlargement = ConvexEnlargement(HIDDEN)
+
+    def enlarge(self, flow: Float[Tensor, "B 2 h w"], state: Float[Tensor, "B C h w"]) -> Float[Tensor, "B 2 H W"]:
+        """Every fine place's flow as a mixture of those of the nine coarse places around it."""
+        return self.enlargement(flow, state)
 
     def features(self, pictures: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D h w"]:
         found = self.fnet(pictures)
@@ -129,14 +165,15 @@ class SubjectTrend(nn.Module):
         bias = 2.0 * shares
         for layer in self.layers:
             query = layer(query, tokens, bias)
-        return mean + scale * self.leave(self.norm(query))
+        return mean + scale * self.leave(self.norm(query)).float()
 
 
 def masked_mean(flow: Float[Tensor, "B 2 H W"], masks: Float[Tensor, "B P H W"]) -> Float[Tensor, "B P 2"]:
     """Mean flow inside each mask; of the whole picture where a mask is empty."""
     area = masks.sum((2, 3))
     weight = torch.where((area > 0)[..., None, None], masks, torch.ones_like(masks))
-    return torch.einsum("bchw,bphw->bpc", flow, weight) / weight.sum((2, 3))[..., None]
+    with exactly(flow):
+        return torch.einsum("bchw,bphw->bpc", flow, weight) / weight.sum((2, 3))[..., None]
 
 
 def _sines(like: Float[Tensor, "B D h w"]) -> Float[Tensor, "1 D h w"]:

@@ -114,7 +114,7 @@ class UpdateBlock(nn.Module):
         self, state: Tensor, context: Tensor, correlation: Tensor, flow: Float[Tensor, "B 2 h w"]
     ) -> tuple[Float[Tensor, "B C h w"], Float[Tensor, "B 2 h w"]]:
         state = self.gru(state, torch.cat([context, self.encoder(flow, correlation)], dim=1))
-        return state, self.flow_head(state)
+        return state, self.flow_head(state).float()
 
 
 class Correlation:
@@ -186,9 +186,11 @@ class RAFTSmall(nn.Module):
         if first.shape[-1] % 8 or first.shape[-2] % 8:
             raise ValueError(f"expected sides that are multiples of 8, got {tuple(first.shape[-2:])}")
         first, second = 2 * first - 1, 2 * second - 1
+        # Places, state and correlation stay in full precision where layers run in bfloat16, whose three digits would
+        # put a place off by a pixel.
         features = self.features(torch.cat([first, second])).float()
         correlation = Correlation(*features.chunk(2))
-        state, context = self.cnet(first).split([HIDDEN, CONTEXT], dim=1)
+        state, context = self.cnet(first).float().split([HIDDEN, CONTEXT], dim=1)
         state, context = torch.tanh(state), F.relu(context)
         start = places(state)
         at = start
@@ -197,5 +199,10 @@ class RAFTSmall(nn.Module):
             at = at.detach()
             state, step = self.update_block(state, context, correlation.around(at), at - start)
             at = at + step
-            flows.append(enlarged(at - start))
+            flows.append(self.enlarge(at - start, state))
         return flows
+
+    def enlarge(self, flow: Float[Tensor, "B 2 h w"], state: Float[Tensor, "B C h w"]) -> Float[Tensor, "B 2 H W"]:
+        """The flow at full size."""
+        del state  # the small network has no learned enlargement
+        return enlarged(flow)

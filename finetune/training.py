@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,6 +55,12 @@ class LoopConfig:
         if self.schedule == "exponential":
             return self.decay ** (step // self.steps_per_epoch)
         return 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
+
+
+def recipe_of(config: Any) -> dict[str, object]:
+    """The settings of a stage, for the model's directory: a dataclass without the places of this machine."""
+    given = {f.name: getattr(config, f.name) for f in fields(config)}
+    return {k: v for k, v in given.items() if not isinstance(v[0] if isinstance(v, tuple) and v else v, Path)}
 
 
 def fit(
