@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from motionqa.data.motion_files.array_files import load_npz, npz_keys
 from motionqa.data.motion_files.raw_motion import MotionOverrides, RawMotion, choose_frames
-from motionqa.data.motion_files.smpl_pickle import load_model_pickle
+from motionqa.data.motion_files.smpl_pickle import load_body_model
 from motionqa.data.schema import InputError
 from motionqa.data.skeleton import SMPL_22
 
@@ -175,14 +175,8 @@ def _model_gender(file: Path, place: Path) -> str | None:
 @lru_cache(maxsize=4)  # AMASS has 11,000 sequences to one body model
 def _load_model(file: Path) -> _BodyModel:
     keys = ("v_template", "shapedirs", "J_regressor", "kintree_table")
-    if file.suffix.lower() == ".npz":
-        data = load_npz(file, keys)
-    else:
-        data = load_model_pickle(file)
-        missing = [k for k in keys if data.get(k) is None]
-        if missing:
-            raise InputError(f"{file.name} has no readable {', '.join(missing)}; it is no SMPL-family body model")
-    template, shapes, regressor, tree = (np.asarray(data[k]) for k in keys)
+    data = load_body_model(file, keys)
+    template, shapes, regressor, tree = (data[k] for k in keys)
     vertices, joints = len(template), len(regressor)
     right = (
         template.shape == (vertices, 3)

@@ -1,6 +1,6 @@
-"""Official SMPL model pickles, read without running anything they bring along.
+"""Body models of the SMPL family, official pickles among them, read without running anything they bring along.
 
-The files were pickled by Python 2 with chumpy arrays and scipy matrices. Here only numpy's own reconstruction is
+The pickles were pickled by Python 2 with chumpy arrays and scipy matrices. Here only numpy's own reconstruction is
 allowed; chumpy and scipy classes become inert holders of their state, and every other class or function is refused.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from motionqa.data.motion_files.array_files import load_npz
 from motionqa.data.motion_files.raw_motion import MAX_ARRAY_BYTES, read_bytes
 from motionqa.data.schema import InputError
 
@@ -93,6 +94,17 @@ class InertUnpickler(pickle.Unpickler):
         if (module, name) == ("_codecs", "encode"):
             return _latin1
         raise pickle.UnpicklingError(f"asks for {module}.{name}")
+
+
+def load_body_model(path: Path, keys: tuple[str, ...]) -> dict[str, Array]:
+    """The named arrays of a body model file, .npz or .pkl. InputError where it cannot be read or lacks one."""
+    if path.suffix.lower() == ".npz":
+        return {k: v for k, v in load_npz(path, keys).items() if k in keys}
+    found = load_model_pickle(path)
+    missing = [k for k in keys if found.get(k) is None]
+    if missing:
+        raise InputError(f"{path.name} has no readable {', '.join(missing)}; it is no SMPL-family body model")
+    return {k: np.asarray(found[k]) for k in keys}
 
 
 def load_model_pickle(path: Path) -> dict[str, Any]:

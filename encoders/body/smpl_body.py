@@ -16,8 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from motionqa.data.motion_files.array_files import load_npz
-from motionqa.data.motion_files.smpl_pickle import load_model_pickle
+from motionqa.data.motion_files.smpl_pickle import load_body_model
 from motionqa.data.schema import InputError
 from motionqa.data.skeleton import H36M_17, SMPL_24, convert
 
@@ -85,14 +84,7 @@ def load_smpl(path: Path | None) -> SmplBody:
     InputError where it is missing (saying whose the licence is), damaged, or of another body model.
     """
     file = _model_file(path)
-    if file.suffix.lower() == ".npz":
-        found = load_npz(file, _KEYS)
-    else:
-        found = load_model_pickle(file)
-        missing = [k for k in _KEYS if found.get(k) is None]
-        if missing:
-            raise InputError(f"{file.name} has no readable {', '.join(missing)}; it is no SMPL body model")
-    arrays = {k: np.asarray(found[k]) for k in _KEYS}
+    arrays = load_body_model(file, _KEYS)
     vertices = len(arrays["v_template"])
     expected: dict[str, tuple[int | None, ...]] = {
         "v_template": (vertices, 3), "f": (None, 3), "shapedirs": (vertices, 3, None), "posedirs": (vertices, 3, 207),
