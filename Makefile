@@ -8,6 +8,10 @@ MOCAP  ?= mocap
 DATA   ?= qa
 RUNS   ?= runs/motionbert
 VIEWS  ?=
+FILMS  ?=
+VIDEOS ?=
+FLOW   ?= runs/flow
+DEPTH  ?=
 PIP     = $(BIN)/python -m pip --disable-pip-version-check
 
 # The environment is rebuilt when the pins or the project file change.
@@ -75,7 +79,31 @@ bench-motionbert: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_motionbert --mocap $(MOCAP) --runs $(RUNS) \
 	  $(if $(VIEWS),--views $(VIEWS)) $(ARGS)
 
+# The flow networks: warm-up on small drawn people, then larger ones and films, beside the same network trained on pixels
+# alone; and the action and gait networks that read flow. VIDEOS are files or folders to learn from, DEPTH the folder of
+# UTD-MHAD's depth videos.
+FILM_FLOW = $(BIN)/python -m motionqa.finetune.pretrain_flow
+READ_FLOW = $(BIN)/python -m motionqa.finetune
+train-flow: setup
+	$(if $(VIDEOS),$(READ_FLOW).flow_pairs --videos $(VIDEOS) --out $(FLOW)/films)
+	$(FILM_FLOW) cpu-small --mocap $(MOCAP) --out $(FLOW)/small
+	$(FILM_FLOW) cpu --mocap $(MOCAP) $(if $(VIDEOS),--films $(FLOW)/films) --start $(FLOW)/small/model --out $(FLOW)/hmore
+	$(FILM_FLOW) photometric --mocap $(MOCAP) $(if $(VIDEOS),--films $(FLOW)/films) --out $(FLOW)/photometric
+
+train-flow-actions: setup
+	$(READ_FLOW).depth_flow --videos $(DEPTH) --skeletons $(MOCAP)/utd_mhad.npz --out $(FLOW)/packed --flow $(FLOW)/hmore/model
+	$(READ_FLOW).train_flow_actions cpu --packed $(FLOW)/packed --out $(FLOW)/depth_actions
+	$(READ_FLOW).train_gait cpu --packed $(FLOW)/packed --out $(FLOW)/gait
+
+bench-flow: setup
+	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_flow --mocap $(MOCAP) --runs $(FLOW) \
+	  $(if $(FILMS),--films $(FILMS)) $(ARGS)
+
+# DATA is the folder that holds coach/exercise_correction and video/pushfit; ARGS="--encodings FOLDER" keeps encodings.
+bench-coach: setup
+	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_coach --data $(DATA) $(ARGS)
+
 bench-eval: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_eval --data $(DATA) $(ARGS)
 
-.PHONY: setup app test test-slow samples lint bench-chat train-motionbert bench-motionbert bench-eval
+.PHONY: setup app test test-slow samples lint bench-chat train-motionbert bench-motionbert bench-eval train-flow train-flow-actions bench-flow bench-coach

@@ -1,4 +1,4 @@
-"""Where the weights that ship with the project are, and the choice between lifters by name."""
+"""Where the weights that ship with the project are, and the choice between lifters and flow networks by name."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 from motionqa.data.cache import content_sha256
 from motionqa.data.schema import InputError
 from motionqa.encoders.clip_encoder import LiftingConfig
+from motionqa.encoders.flow.network import FlowWeights
 
 WEIGHTS = Path(__file__).parent / "weights"
 LIFTERS = ("dstformer", "blazepose")
 DEFAULT_LIFTER = "dstformer"
+DEFAULT_FLOW = "flow"
 
 
 def lifting(name: str = DEFAULT_LIFTER) -> LiftingConfig:
@@ -32,4 +34,24 @@ def lifting(name: str = DEFAULT_LIFTER) -> LiftingConfig:
             "model.safetensors as written by pretraining, or an official MotionBERT checkpoint such as "
             "latest_epoch.bin."
         )
-    return LiftingConfig(weights, json.loads(config.read_text())["weights_sha256"][:16])
+    return LiftingConfig(weights, _version(config))
+
+
+def flow(name: str = DEFAULT_FLOW) -> FlowWeights:
+    """The flow network of a name: `flow` (released), or a folder of weights.
+
+    InputError where there is no such folder.
+    """
+    weights = WEIGHTS / "flow" if name == DEFAULT_FLOW else Path(name)
+    config = weights / "config.json"
+    if not config.exists():
+        what = "No flow weights are released yet" if name == DEFAULT_FLOW else f"There is no flow network {name!r}"
+        raise InputError(
+            f"{what}: expected a folder with config.json and model.safetensors as written by "
+            "motionqa.finetune.pretrain_flow. Train one and give its folder."
+        )
+    return FlowWeights(weights, _version(config))
+
+
+def _version(config: Path) -> str:
+    return json.loads(config.read_text())["weights_sha256"][:16]

@@ -16,7 +16,7 @@ from motionqa.assistant.prompt import Prompt, PromptConfig, build_prompt, check_
 from motionqa.assistant.released import lifting
 from motionqa.assistant.retrieval import choose_facts
 from motionqa.data.cache import EncodingCache
-from motionqa.data.schema import Answer, ClipEncoding, InputError
+from motionqa.data.schema import Answer, ClipEncoding, Fact, InputError
 from motionqa.encoders.clip_encoder import Cancelled, ClipEncoder, EncoderConfig, Progress
 from motionqa.encoders.people import PersonChoice
 
@@ -56,6 +56,8 @@ class ChatSession:
         self.prompt_config: PromptConfig = config_for(engine.llm)
         self.encoding: ClipEncoding | None = None
         self.history: tuple[tuple[str, str], ...] = ()
+        self.learned: tuple[Fact, ...] = ()
+        """What was measured about the clip on demand, after it was encoded."""
         self._clip_request = 0
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -87,13 +89,21 @@ class ChatSession:
         with self._lock:
             if request != self._clip_request:
                 raise Cancelled(f"{Path(path).name} was replaced by another clip")
-            self.encoding, self.history = encoding, ()
+            self.encoding, self.history, self.learned = encoding, (), ()
         return encoding
 
     def cancel_clip(self) -> None:
         """Stops an encoding that is under way; the clip before it stays."""
         with self._lock:
             self._clip_request += 1
+
+    def learn(self, encoding: ClipEncoding, facts: Sequence[Fact]) -> bool:
+        """Lets further answers about this clip use facts that were measured later; False where another clip came."""
+        with self._lock:
+            if encoding is not self.encoding:
+                return False
+            self.learned = tuple(dict.fromkeys((*self.learned, *facts)))
+        return True
 
     def stop(self) -> None:
         """Ends the answer that is being written at its next token."""
@@ -145,7 +155,8 @@ class ChatSession:
             raise InputError("There is no clip yet. Upload a video or a motion file first, then ask about it.")
         engine, config = self.engine, self.prompt_config
         previous = self.history[-1][0] if self.history else ""
-        facts = choose_facts(encoding.report.facts, question, engine.embedder, config.facts, previous)
+        known = (*encoding.report.facts, *self.learned)
+        facts = choose_facts(known, question, engine.embedder, config.facts, previous)
         reply_tokens = engine.generation.max_new_tokens
         return question, encoding, build_prompt(engine.llm, config, question, facts, self.history, reply_tokens)
 

@@ -33,6 +33,19 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
 
 @dataclass(frozen=True)
+class _Flow:
+    """The box with the flow of the clip."""
+
+    box: gr.Accordion
+    view: gr.Radio
+    button: gr.Button
+    stop: gr.Button
+    note: gr.HTML
+    video: gr.Video
+    facts: gr.HTML
+
+
+@dataclass(frozen=True)
 class _Clip:
     """The left column: the file, and what was measured in it."""
 
@@ -52,6 +65,7 @@ class _Clip:
     mesh_button: gr.Button
     mesh_note: gr.HTML
     mesh: gr.HTML
+    flow: _Flow
 
 
 @dataclass(frozen=True)
@@ -120,6 +134,7 @@ def _clip_column() -> _Clip:
         with gr.Tab("People", visible=False) as people_tab:
             people = gr.Radio([], label="Who is meant? Choose here, or click in the picture")
             picture = gr.Image(show_label=False, interactive=False, elem_id="people", buttons=[])
+    flow = _flow_box()
     with gr.Accordion("Body mesh", open=False, visible=False, elem_id="mesh-box") as mesh_box:
         mesh_button = gr.Button("Show body mesh", size="sm", elem_id="show-mesh")
         mesh_note = gr.HTML("", elem_id="mesh-note")
@@ -141,7 +156,23 @@ def _clip_column() -> _Clip:
         mesh_button,
         mesh_note,
         mesh,
+        flow,
     )
+
+
+def _flow_box() -> _Flow:
+    with gr.Accordion("Flow", open=False, visible=False, elem_id="flow-box") as box:
+        view = gr.Radio([("in the picture", "world"), ("relative to the body", "local")], value="world",
+                        label="Movement of every point of the person", elem_id="flow-view")  # fmt: skip
+        with gr.Row():
+            button = gr.Button("Show flow", size="sm", elem_id="show-flow")
+            stop = gr.Button("Stop", size="sm", elem_id="stop-flow")
+        note = gr.HTML("", elem_id="flow-note")
+        video = gr.Video(
+            show_label=False, visible=False, interactive=False, elem_id="flow", buttons=["download"], height=360
+        )
+        facts = gr.HTML("", elem_id="flow-facts")
+    return _Flow(box, view, button, stop, note, video, facts)
 
 
 def _talk_column() -> _Talk:
@@ -166,6 +197,7 @@ def _wire_clip(page: Page, visit: gr.State, clip: _Clip, talk: _Talk) -> None:
     panes = [
         clip.upload, clip.status, clip.video, clip.facts, clip.angles, clip.space, clip.picture, clip.people,
         clip.people_tab, talk.chat, clip.panels, clip.mesh_box, clip.mesh_note, clip.mesh,
+        clip.flow.box, clip.flow.note, clip.flow.video, clip.flow.facts,
     ]  # fmt: skip
     busy: dict[str, Any] = {"show_progress_on": [clip.status], "concurrency_limit": 4, **PRIVATE}
 
@@ -180,6 +212,16 @@ def _wire_clip(page: Page, visit: gr.State, clip: _Clip, talk: _Talk) -> None:
         page.show_mesh, visit, [clip.mesh_note, clip.mesh], show_progress_on=[clip.mesh_note], concurrency_limit=1,
         **PRIVATE,
     )  # fmt: skip
+    _wire_flow(page, visit, clip.flow)
+
+
+def _wire_flow(page: Page, visit: gr.State, flow: _Flow) -> None:
+    flow.button.click(
+        page.show_flow, [visit, flow.view], [flow.note, flow.video, flow.facts], show_progress_on=[flow.note],
+        concurrency_limit=1, **PRIVATE,
+    )  # fmt: skip
+    flow.view.input(page.switch_flow, [visit, flow.view], flow.video, show_progress="hidden", **PRIVATE)
+    flow.stop.click(page.stop_flow, visit, None, queue=False, **PRIVATE)
 
 
 def _wire_talk(page: Page, visit: gr.State, talk: _Talk) -> None:

@@ -1,56 +1,28 @@
-"""What happens when somebody uses the page: the handlers, and what is kept for one browser tab."""
+"""What happens when somebody uses the page: its handlers."""
 
 from __future__ import annotations
 
 import html
-import shutil
-import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import gradio as gr
 
+from motionqa.assistant import flow_panel
 from motionqa.assistant.overlay import draw_clip, time_offset_s
 from motionqa.assistant.panels import angle_plot, answer_markdown, facts_html, plotly_js, space_player
-from motionqa.assistant.people_picker import PeoplePicture, people_picture, person_label
+from motionqa.assistant.people_picker import people_picture, person_label
 from motionqa.assistant.prompt import check_question
 from motionqa.assistant.released import lifting
 from motionqa.assistant.session import ChatSession, Engine
+from motionqa.assistant.tab import Visit, problem, status
 from motionqa.assistant.uploads import Uploads
 from motionqa.data.schema import Answer, ClipEncoding, InputError
 from motionqa.encoders.clip_encoder import Cancelled, EncoderConfig
 from motionqa.encoders.people import PersonChoice
-
-
-@dataclass
-class Visit:
-    """One browser tab: its conversation, and a private folder for what was made for it."""
-
-    chat: ChatSession
-    uploads: Uploads
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="motionqa-")))
-    source: Path | None = None
-    """The uploaded file, until the annotated video is drawn."""
-    picture: PeoplePicture | None = None
-    """What the user clicks on to pick a person."""
-    config: EncoderConfig = EncoderConfig()
-    """How the present file was read."""
-
-    def forget_source(self) -> None:
-        """The upload is no longer needed here."""
-        source, self.source = self.source, None
-        if source:
-            self.uploads.release(source)
-
-    def close(self) -> None:
-        """Deletes everything that belongs to the tab."""
-        self.chat.stop()
-        self.chat.cancel_clip()
-        self.forget_source()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Page:
@@ -85,7 +57,7 @@ class Page:
             motion = replace(own.motion_file, fps=fps or None, units=_said(units), up_axis=_said(up_axis))
             decode = replace(own.decode, start_s=float(start_s or 0))
         except ValueError as error:
-            return self._keep(_problem(str(error)))
+            return self._keep(problem(str(error)))
         config = replace(own, decode=decode, motion_file=motion, lifting=lifting(lifter))
         return self._encode(Path(path).resolve(), visit, progress, config)
 
@@ -102,22 +74,24 @@ class Page:
         person: PersonChoice | None = None,
     ) -> tuple[Any, ...]:
         if visit is None:
-            return self._keep(_problem("This page was closed for too long. Reload it and upload the clip again."))
+            return self._keep(problem("This page was closed for too long. Reload it and upload the clip again."))
         self.uploads.take(source)
         try:
             encoding = visit.chat.set_clip(source, lambda stage, share: progress(share, desc=stage), person, config)
         except (Cancelled, InputError) as error:
             self.uploads.release(source)
-            return self._keep(_problem(str(error)) if isinstance(error, InputError) else None)
+            return self._keep(problem(str(error)) if isinstance(error, InputError) else None)
         visit.forget_source()
-        visit.source, visit.config = source, config
+        visit.source, visit.config, visit.flow = source, config, None
+        several, flow_too = len(encoding.people) > 1, flow_panel.flow_offered(encoding)
+        visit.uses = {"video"} | ({"people"} if several else set()) | ({"flow"} if flow_too else set())
         return self._fill(encoding, visit)
 
     def pick_person(self, visit: Visit, event: gr.SelectData, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:
         """Encodes the person who was clicked on. Needs the upload, so it is kept while several people are in view."""
         picture = visit.picture
         if visit.source is None or picture is None:
-            return self._keep(_problem("The clip is no longer here. Upload it again to pick another person."))
+            return self._keep(problem("The clip is no longer here. Upload it again to pick another person."))
         unit = picture.source_width / picture.image.shape[1]
         choice = PersonChoice(click_px=(event.index[0] * unit, event.index[1] * unit), click_s=picture.time_s)
         return self._encode(visit.source, visit, progress, visit.config, choice)
@@ -126,10 +100,10 @@ class Page:
         """Encodes the person who was chosen from the list."""
         encoding = visit.chat.encoding
         if visit.source is None or encoding is None:
-            return self._keep(_problem("The clip is no longer here. Upload it again to pick another person."))
+            return self._keep(problem("The clip is no longer here. Upload it again to pick another person."))
         person_id = next((t.person_id for t in encoding.people if person_label(t) == label), None)
         if person_id is None:
-            return self._keep(_problem("The list belongs to an earlier clip. Choose again."))
+            return self._keep(problem("The list belongs to an earlier clip. Choose again."))
         return self._encode(visit.source, visit, progress, visit.config, PersonChoice(person_id=person_id))
 
     def draw(self, visit: Visit | None, progress: gr.Progress = gr.Progress()) -> Any:
@@ -153,8 +127,7 @@ class Page:
             return gr.skip()
         finally:
             self.uploads.release(source)
-        if len(encoding.people) < 2:  # nobody else can be picked, so the upload is no longer needed
-            visit.forget_source()
+        visit.done("video")
         return gr.update(value=str(target), visible=True)
 
     def _fill(self, encoding: ClipEncoding, visit: Visit) -> tuple[Any, ...]:
@@ -163,12 +136,12 @@ class Page:
         if len(encoding.people) > 1 and visit.source:
             visit.picture = people_picture(visit.source, encoding, visit.config.decode)
         seconds = sum(encoding.timings_s.values())
-        status = f"<b>{_safe(encoding.name)}</b> is ready after {seconds:.1f} s. " + " ".join(
+        ready = f"<b>{_safe(encoding.name)}</b> is ready after {seconds:.1f} s. " + " ".join(
             _safe(note) for note in encoding.notes
         )
         return (
             None,  # the upload box, free for the next file
-            f'<div class="status">{status}</div>',
+            f'<div class="status">{ready}</div>',
             gr.update(value=None, visible=False),
             facts_html(encoding, offset),
             angle_plot(encoding),
@@ -184,6 +157,10 @@ class Page:
             gr.update(visible=True),
             "",
             "",
+            gr.update(visible="flow" in visit.uses),
+            "",
+            gr.update(value=None, visible=False),
+            "",
         )
 
     @staticmethod
@@ -191,7 +168,7 @@ class Page:
         """The body mesh of the current clip as a figure, with what it was made from; the reason where there is none."""
         encoding = visit.chat.encoding if visit else None
         if visit is None or encoding is None:
-            return _problem("There is no clip yet. Upload a video or a motion file first."), gr.skip()
+            return problem("There is no clip yet. Upload a video or a motion file first."), gr.skip()
         from motionqa.assistant.mesh_panel import mesh_player
         from motionqa.encoders.body.body_mesh import body_mesh
 
@@ -199,16 +176,32 @@ class Page:
         try:
             mesh = body_mesh(encoding.pose3d)
         except InputError as error:
-            return _problem(str(error)), ""
+            return problem(str(error)), ""
         if visit.chat.encoding is not encoding:  # another clip came meanwhile
             return gr.skip(), gr.skip()
-        note = f"{_safe(mesh.source)}. {_safe(' '.join(mesh.notes))}"
-        return f'<div class="status">{note}</div>', mesh_player(mesh, f"/gradio_api/file={plotly_js()}")
+        note = status(f"{mesh.source}. {' '.join(mesh.notes)}")
+        return note, mesh_player(mesh, f"/gradio_api/file={plotly_js()}")
+
+    @staticmethod
+    def show_flow(visit: Visit | None, view: Any, progress: gr.Progress = gr.Progress()) -> tuple[Any, Any, Any]:
+        """The flow of the current clip, measured the first time it is asked for."""
+        return flow_panel.show_flow(visit, view, lambda stage, share: progress(share, desc=stage))
+
+    @staticmethod
+    def switch_flow(visit: Visit | None, view: Any) -> Any:
+        """The other view of a flow that was measured."""
+        return flow_panel.switched(visit, view)
+
+    @staticmethod
+    def stop_flow(visit: Visit | None) -> None:
+        """Ends the flow that is under way."""
+        if visit is not None:
+            visit.stop_flow()
 
     @staticmethod
     def _keep(status: str | None = None) -> tuple[Any, ...]:
         first = (None, gr.skip() if status is None else status)
-        return (*first, *(gr.skip() for _ in range(12)))
+        return (*first, *(gr.skip() for _ in range(16)))
 
     # ------------------------------------------------------------------------------------------- chat
 
@@ -238,6 +231,7 @@ class Page:
             return
         visit.chat.stop()
         visit.chat.cancel_clip()
+        visit.stop_flow()
 
     # -------------------------------------------------------------------------------------------- api
 
@@ -279,7 +273,3 @@ def _said(choice: str) -> Any:
 
 def _safe(text: str) -> str:
     return html.escape(text)
-
-
-def _problem(text: str) -> str:
-    return f'<div class="status problem">⚠ {_safe(text)}</div>'

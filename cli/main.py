@@ -12,7 +12,10 @@ from typing import Annotated
 import tyro
 
 from motionqa.cli.app import app
+from motionqa.cli.coach import coach
+from motionqa.cli.encoding import encoder_config, progress_line
 from motionqa.cli.evaluate import doctor, evaluate
+from motionqa.cli.flow import flow
 from motionqa.data.motion_files.raw_motion import MotionOverrides
 from motionqa.data.schema import InputError
 
@@ -54,9 +57,9 @@ def ask(
     if not clip.exists():
         raise InputError(f"There is no file {clip.name!r}. Give the path of a video or a motion file.")
     check_question(question, LARGE)
-    engine = load_engine(llm, llm_model=llm_model, encoder=_config(start_s, lifter, motion), use_cache=cache)
+    engine = load_engine(llm, llm_model=llm_model, encoder=encoder_config(start_s, lifter, motion), use_cache=cache)
     session = ChatSession(engine)
-    session.set_clip(clip, _progress_line(), PersonChoice(person_id=person) if person is not None else None)
+    session.set_clip(clip, progress_line(), PersonChoice(person_id=person) if person is not None else None)
     shown, answer = "", None
     for answer in session.ask(question):
         if not json_output:
@@ -104,9 +107,9 @@ def describe(
     from motionqa.encoders.kinematics.describe import describe as in_words
     from motionqa.encoders.people import PersonChoice
 
-    encoder = ClipEncoder(_config(start_s, lifter, motion), EncodingCache() if cache else None)
+    encoder = ClipEncoder(encoder_config(start_s, lifter, motion), EncodingCache() if cache else None)
     choice = PersonChoice(person_id=person) if person is not None else None
-    encoding = encoder.encode(clip, _progress_line(), choice)
+    encoding = encoder.encode(clip, progress_line(), choice)
     print(in_words(encoding.report, max_tokens))
     for note in (*encoding.notes, *encoding.report.warnings):
         print(f" ! {note}")
@@ -176,9 +179,9 @@ def mesh(
     check_mesh_path(out)
     if per_second <= 0:
         raise InputError(f"per_second must be above 0, got {per_second}")
-    encoder = ClipEncoder(_config(start_s, lifter, motion), EncodingCache() if cache else None)
+    encoder = ClipEncoder(encoder_config(start_s, lifter, motion), EncodingCache() if cache else None)
     choice = PersonChoice(person_id=person) if person is not None else None
-    encoding = encoder.encode(clip, _progress_line(), choice)
+    encoding = encoder.encode(clip, progress_line(), choice)
     body = body_mesh(encoding.pose3d, config=FitConfig(per_second))
     written = save_mesh(body, out)
     print(f"{written[0]}" + (f" to {written[-1].name}" if len(written) > 1 else ""))
@@ -188,30 +191,13 @@ def mesh(
     return 0
 
 
-def _config(start_s: float, lifter: str, motion: MotionOverrides):  # heavy imports are kept inside
-    from motionqa.assistant.released import lifting
-    from motionqa.data.video import DecodeConfig
-    from motionqa.encoders.clip_encoder import EncoderConfig
-
-    return EncoderConfig(decode=DecodeConfig(start_s=start_s), lifting=lifting(lifter), motion_file=motion)
-
-
-def _progress_line():
-    """Stage and percentage on standard error, on one line; silent where that is not a terminal."""
-    if not sys.stderr.isatty():
-        return None
-
-    def show(stage: str, share: float) -> None:
-        print(f"\r{stage}: {share:4.0%}   ", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
-
-    return show
-
-
 COMMANDS = {
     "ask": ask,
     "describe": describe,
     "info": info,
     "mesh": mesh,
+    "coach": coach,
+    "flow": flow,
     "app": app,
     "eval": evaluate,
     "doctor": doctor,

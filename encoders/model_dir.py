@@ -23,11 +23,21 @@ from torch import Tensor, nn
 
 from motionqa.data.schema import InputError
 from motionqa.encoders.dstformer import DSTformer, DSTformerConfig
+from motionqa.encoders.flow.heads import FlowActionNet, FlowGaitNet
+from motionqa.encoders.flow.hmore import FlowConfig, HMoRe
 from motionqa.encoders.heads import ActionHead, EmbeddingHead, MotionModel, TemporalTransformer
+from motionqa.encoders.humocon import HuMoCon, HuMoConConfig
 from motionqa.encoders.mlp_lifter import MLPLifter
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SECTIONS = ("lifter", "usage", "recipe", "data", "scores")
+SIZED = {
+    "mlp": MLPLifter,
+    "transformer": TemporalTransformer,
+    "flow_action": FlowActionNet,
+    "flow_gait": FlowGaitNet,
+}
+"""Networks that are made from their `sizes` alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +45,7 @@ class ModelDir:
     """A model as released: its network with weights, and everything it says about itself."""
 
     model: nn.Module
-    """In evaluation mode, float32: a DSTformer, a MotionModel or one of the baselines."""
+    """In evaluation mode, float32: a DSTformer, a MotionModel, one of the baselines, H-MoRe, or what reads its flow."""
     lifter: dict[str, Any] = field(default_factory=dict)
     """How the network is fed and read: window, normalisation, unit of its output."""
     usage: dict[str, Any] = field(default_factory=dict)
@@ -132,10 +142,15 @@ def _network(model: nn.Module) -> tuple[str, dict[str, Any]]:
         return "action", {"backbone": asdict(model.backbone.config), "head": model.head.sizes}
     if isinstance(model, MotionModel) and isinstance(model.head, EmbeddingHead):
         return "embedding", {"backbone": asdict(model.backbone.config), "head": model.head.sizes}
-    if isinstance(model, MLPLifter | TemporalTransformer):
-        return {MLPLifter: "mlp", TemporalTransformer: "transformer"}[type(model)], model.sizes
+    if isinstance(model, HMoRe):
+        return "hmore", asdict(model.config)
+    if isinstance(model, HuMoCon):
+        return "humocon", asdict(model.config)
+    if isinstance(model, MLPLifter | TemporalTransformer | FlowActionNet | FlowGaitNet):
+        return next(name for name, kind in SIZED.items() if kind is type(model)), model.sizes
     raise ValueError(
-        f"a model directory holds a DSTformer, alone or with a head, or a baseline; not a {type(model).__name__}"
+        "a model directory holds a DSTformer, alone or with a head, a baseline, H-MoRe, a network over its flow, or "
+        f"HuMoCon; not a {type(model).__name__}"
     )
 
 
@@ -145,9 +160,16 @@ def _build(network: str, sizes: dict[str, Any]) -> nn.Module:
     if network in ("action", "embedding"):
         head = ActionHead if network == "action" else EmbeddingHead
         return MotionModel(DSTformer(DSTformerConfig(**sizes["backbone"])), head(**sizes["head"]))
-    if network in ("mlp", "transformer"):
-        return {"mlp": MLPLifter, "transformer": TemporalTransformer}[network](**sizes)
-    raise ValueError(f"network is {network!r}, expected dstformer, action, embedding, mlp or transformer")
+    if network == "hmore":
+        return HMoRe(FlowConfig(**sizes))
+    if network == "humocon":
+        return HuMoCon(HuMoConConfig.of(sizes))
+    if network in SIZED:
+        return SIZED[network](**sizes)
+    raise ValueError(
+        f"network is {network!r}, expected dstformer, action, embedding, mlp or transformer, or of the flow branch "
+        "hmore, flow_action or flow_gait, or humocon"
+    )
 
 
 def _half(name: str, value: Tensor) -> Tensor:

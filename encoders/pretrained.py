@@ -1,8 +1,10 @@
-"""The one door for weights: official MotionBERT checkpoints in, our own model directories in and out.
+"""The one door for weights: official MotionBERT and RAFT-small checkpoints in, our own model directories in and out.
 
 Official checkpoints (arXiv 2210.06551; `latest_epoch.bin`, `best_epoch.bin`) are torch pickles that hold a state dict
 under `model_pos` (pretraining and 3D pose) or `model` (mesh and action, where the encoder's names begin with
 `backbone.`), often with `module.` before every name. The names left are those of `motionqa.encoders.dstformer`.
+RAFT-small (Teed and Deng, ECCV 2020; `raft-small.pth`) is a bare state dict with the names of
+`motionqa.encoders.flow.raft`.
 
 Nothing is matched in part unless it is asked for, and every key of the file is accounted for in the `LoadReport`.
 """
@@ -19,10 +21,12 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from motionqa.data.schema import InputError
 from motionqa.encoders.dstformer import DSTformer, DSTformerConfig
+from motionqa.encoders.flow.hmore import FlowConfig, WorldFlow
+from motionqa.encoders.flow.raft import RAFTSmall
 from motionqa.encoders.model_dir import ModelDir, load_model_dir, require_finite, save_model_dir
 
 __all__ = [
@@ -31,6 +35,7 @@ __all__ = [
     "infer_config",
     "load_dstformer",
     "load_model_dir",
+    "load_raft_small",
     "read_state",
     "save_model_dir",
 ]
@@ -55,6 +60,8 @@ class LoadReport:
     """`name: (shape in the file) instead of (shape in the model)`."""
     set_aside: tuple[str, ...] = ()
     """The task head beside the `backbone.` of official mesh and action checkpoints: known, no part of DSTformer."""
+    by_design: tuple[str, ...] = ()
+    """In the model and in no such checkpoint, since they are this project's own: they keep their start."""
 
     @property
     def complete(self) -> bool:
@@ -63,10 +70,11 @@ class LoadReport:
 
     def __str__(self) -> str:
         lines = [f"{len(self.loaded)} tensors loaded"]
-        for word in ("missing", "unexpected", "wrong_shape", "set_aside"):
+        for word in ("missing", "unexpected", "wrong_shape", "set_aside", "by_design"):
             names = getattr(self, word)
             if names:
-                lines.append(f"{len(names)} {word.replace('_', ' ')}: {_some(names)}")
+                what = "missing by design" if word == "by_design" else word.replace("_", " ")
+                lines.append(f"{len(names)} {what}: {_some(names)}")
         return "\n".join(lines)
 
 
@@ -195,21 +203,54 @@ def load_dstformer(path: Path, heads: int = 8, allow_partial: bool = False) -> t
     state = read_state(path)
     inside, set_aside = _encoder_part(state)
     model = DSTformer(infer_config(state, heads))
+    return model, _filled(model, inside, path, allow_partial, set_aside=set_aside)
+
+
+def load_raft_small(
+    path: Path, allow_partial: bool = False, config: FlowConfig = FlowConfig()
+) -> tuple[WorldFlow, LoadReport]:
+    """H-MoRe's Φ from a RAFT-small checkpoint, in float32, in evaluation mode, and what became of each of its keys.
+
+    What Φ has beyond RAFT-small (attention, learned enlargement) is missing by design and keeps its start, which
+    leaves RAFT-small's answer as it is, but for the enlargement's softness. InputError naming what does not fit on
+    anything but a full match, unless `allow_partial`; always where no key fits, or a weight is not finite.
+    """
+    model = WorldFlow(config)
+    published = RAFTSmall().state_dict().keys()
+    ours = tuple(k for k in model.state_dict() if k not in published)
+    report = _filled(model, read_state(path), path, allow_partial, by_design=ours)
+    if not report.loaded:
+        raise InputError(f"{path.name} is no RAFT-small checkpoint: not a single name and shape fits\n{report}")
+    return model, report
+
+
+def _filled(
+    model: nn.Module,
+    state: Mapping[str, Tensor],
+    path: Path,
+    allow_partial: bool,
+    set_aside: tuple[str, ...] = (),
+    by_design: tuple[str, ...] = (),
+) -> LoadReport:
+    """Puts a checkpoint's tensors into a model, which is then in evaluation mode, and reports every key."""
     own = model.state_dict()
-    fitting = {k: v for k, v in inside.items() if k in own and v.shape == own[k].shape}
+    fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
     report = LoadReport(
         loaded=tuple(fitting),
-        missing=tuple(k for k in own if k not in inside),
-        unexpected=tuple(k for k in inside if k not in own),
+        missing=tuple(k for k in own if k not in state and k not in by_design),
+        unexpected=tuple(k for k in state if k not in own),
         wrong_shape=tuple(
             f"{k}: {tuple(v.shape)} instead of {tuple(own[k].shape)}"
-            for k, v in inside.items()
+            for k, v in state.items()
             if k in own and k not in fitting
         ),
         set_aside=set_aside,
+        by_design=tuple(k for k in by_design if k not in state),
     )
     if not report.complete and not allow_partial:
-        raise InputError(f"{path.name} does not fit DSTformer:\n{report}\nallow_partial loads what does")
+        what = type(model).__name__
+        raise InputError(f"{path.name} does not fit {what}:\n{report}\nallow_partial loads what does")
     require_finite(fitting, path.name)
     model.load_state_dict(fitting, strict=False)
-    return model.eval(), report
+    model.eval()
+    return report

@@ -37,7 +37,7 @@ def drawn_people(
     from motionqa.data.video_writer import write_video
 
     for i, clip in enumerate(clips):
-        person = _turned(_body(clip, mocap), AZIMUTHS_DEG[i % len(AZIMUTHS_DEG)])
+        person = turned(_body(clip, mocap), AZIMUTHS_DEG[i % len(AZIMUTHS_DEG)])
         with tempfile.TemporaryDirectory() as folder:
             video = write_video(islice(figure_frames(person), MAX_FRAMES), Path(folder) / "drawn.mp4")
             try:
@@ -52,7 +52,7 @@ def _body(clip: MocapClip, mocap: Path) -> Pose3D:
     return read_motion(mocap / f"{clip.source}.npz", MotionOverrides(clip=clip.clip_id)).poses[0]
 
 
-def _turned(person: Pose3D, azimuth_deg: float) -> Pose3D:
+def turned(person: Pose3D, azimuth_deg: float) -> Pose3D:
     """The person turned about the vertical, in the middle of the picture, feet on the floor."""
     turn = Rotation.from_euler("y", azimuth_deg, degrees=True).as_matrix()
     pelvis = person.xyz_m[:, person.skeleton.index("pelvis")].mean(axis=0)

@@ -16,7 +16,10 @@ ROOT = Path(__file__).parent.parent
 # Gradio must see that the page's handlers are generators, which the checker's wrapper hides.
 ASSISTANT = [f"motionqa.assistant.{p.stem}" for p in (ROOT / "assistant").glob("*.py") if p.stem not in ("visit",)]
 install_import_hook(
-    [*(f"motionqa.{room}" for room in ("cli", "data", "encoders", "eval", "finetune")), *ASSISTANT],
+    [
+        *(f"motionqa.{room}" for room in ("assistant.coaching", "cli", "data", "encoders", "eval", "finetune")),
+        *ASSISTANT,
+    ],
     "motionqa.tests.typecheck.checked",
 )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from motionqa.encoders.flow import ConvexEnlargement, FlowConfig, HMoRe, SubjectTrend, WorldFlow, masked_mean
-from motionqa.encoders.raft import LEVELS, RADIUS, Correlation, RAFTSmall, places
+from motionqa.encoders.flow.hmore import ConvexEnlargement, FlowConfig, HMoRe, SubjectTrend, WorldFlow, masked_mean
+from motionqa.encoders.flow.raft import LEVELS, RADIUS, Correlation, RAFTSmall, places
 
 SMALL = FlowConfig(updates=2, trend_width=32)
 
@@ -40,7 +42,7 @@ def test_a_look_around_reads_the_neighbours_of_the_place_it_is_given() -> None:
 
 
 def test_what_is_new_leaves_pretrained_flow_as_it_is() -> None:
-    plain, ours = RAFTSmall(), WorldFlow(SMALL)
+    plain, ours = RAFTSmall(), WorldFlow(replace(SMALL, classical=False))
     ours.load_state_dict(plain.state_dict(), strict=False)
     first, second = pictures()
     with torch.inference_mode():
@@ -54,6 +56,16 @@ def test_an_untrained_enlargement_is_nearly_bilinear() -> None:
         ours = ConvexEnlargement(5)(flow, state)
     bilinear = 8 * F.interpolate(flow, scale_factor=8, mode="bilinear", align_corners=False)
     assert (ours - bilinear).abs().max() < 0.05 * bilinear.abs().max()
+
+
+def test_classical_flow_is_there_before_any_training() -> None:
+    scene = F.interpolate(torch.rand(1, 3, 40, 40), scale_factor=4, mode="bicubic").clamp(0, 1)
+    first, second = scene[..., 10:138, 10:138], scene[..., 10:138, 6:134]  # everything moves 4 pixels to the right
+    with torch.inference_mode():
+        flow = WorldFlow(SMALL)(first, second, 1)[-1]
+        none = WorldFlow(replace(SMALL, classical=False))(first, second, 1)[-1]
+    assert 1.5 < flow[:, 0].median() < 4.5
+    assert none[:, 0].median().abs() < 1.0
 
 
 def test_attention_carries_what_is_seen_far_away() -> None:

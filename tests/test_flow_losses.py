@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motionqa.encoders.flow_losses import (
+from motionqa.encoders.flow.losses import (
     FlowLossConfig,
     People,
     angle_term,

@@ -33,7 +33,7 @@ def test_every_frame_of_an_ordinary_video_is_analysed_at_its_own_time(tmp_path: 
     assert clip.notes == ()
 
 
-@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("every", [1, 3, 6])
 @pytest.mark.parametrize("with_decord", [True, False])
 def test_decord_and_pyav_give_the_same_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_decord: bool, every: int

@@ -139,21 +139,27 @@ def _parts(body: SeenBody, camera: Array, person: int, rng: np.random.Generator)
         out.append(_Part(float(body.depth_m[ends].mean()), before, after, clothes[kind], person))
     corners = [_J[j] for j in TRUNK]
     depth = float(body.depth_m[corners].mean())
-    quads = [_widened(points[corners], TRUNK_MARGIN_M * s) for points, s in ((one, scales[0]), (two, scales[1]))]
+    sides = _sides(one[corners])  # of the first picture for both: a trunk seen edge-on must not turn inside out
+    quads = [_widened(points[corners], TRUNK_MARGIN_M * s, sides) for points, s in ((one, scales[0]), (two, scales[1]))]
     for three in ([0, 1, 2], [0, 2, 3]):
         out.append(_Part(depth, quads[0][three], quads[1][three], clothes["trunk"], person))
     return out
 
 
-def _widened(quad: Float[Array, "4 2"], margin: float) -> Float[Array, "4 2"]:
+def _sides(quad: Float[Array, "4 2"]) -> Float[Array, "4"]:
+    """On which side of the trunk's middle line each corner is pushed out."""
+    first = 1.0 if ((quad[[0, 3]] - quad.mean(axis=0)) @ _across(quad)).sum() >= 0 else -1.0
+    return np.array([first, -first, -first, first])
+
+
+def _across(quad: Float[Array, "4 2"]) -> Float[Array, "2"]:
+    down = quad[[2, 3]].mean(axis=0) - quad[[0, 1]].mean(axis=0)
+    return np.array([-down[1], down[0]]) / max(float(np.linalg.norm(down)), 1e-6)
+
+
+def _widened(quad: Float[Array, "4 2"], margin: float, sides: Float[Array, "4"]) -> Float[Array, "4 2"]:
     """The trunk's corners pushed out from its middle; seen from the side it keeps twice the margin of width."""
-    middle = quad.mean(axis=0)
-    out = quad - middle
-    down = out[[2, 3]].mean(axis=0) - out[[0, 1]].mean(axis=0)
-    across = np.array([-down[1], down[0]]) / max(float(np.linalg.norm(down)), 1e-6)
-    side = np.sign(out @ across)
-    side[[0, 3]], side[[1, 2]] = (1, -1) if (out[[0, 3]] @ across).sum() >= 0 else (-1, 1)
-    return middle + out + side[:, None] * across * margin
+    return quad + sides[:, None] * _across(quad) * margin
 
 
 def _covered(grid: Float[Array, "H W 2"], shape: Array) -> tuple[tuple[slice, slice], Array, Float[Array, "N 2"]]:

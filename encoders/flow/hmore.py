@@ -18,7 +18,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from motionqa.encoders.device import exactly
-from motionqa.encoders.raft import FEATURES, HIDDEN, RAFTSmall
+from motionqa.encoders.flow.classical import dis_flows
+from motionqa.encoders.flow.raft import FEATURES, HIDDEN, RAFTSmall
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class FlowConfig:
     trend_patch: int = 16
     """Side of the patches that Ψ reads, pixels."""
     updates: int = 8
+    classical: bool = True
+    """Whether the recurrence starts from a classical flow, and may fall back on it; ours."""
 
     def __post_init__(self) -> None:
         if self.trend_width % self.heads or FEATURES % self.heads or self.trend_width % 4:
@@ -79,46 +82,66 @@ class CrossAttention(nn.Module):
 
 
 class ConvexEnlargement(nn.Module):
-    """Coarse flow at eight times the size; with untrained weights nearly the bilinear enlargement."""
+    """Coarse flow at eight times the size: at every fine place a mixture of the nine coarse places around it (RAFT,
+    section 3.3), of no flow, and of a classical flow where there is one.
 
-    def __init__(self, state: int, factor: int = 8) -> None:
+    With untrained weights nearly the bilinear enlargement, or half of it and half the classical flow. That nothing
+    moves is a choice of its own, so that a background is still and a person's edge sharp; ours.
+    """
+
+    def __init__(self, state: int, classical: bool = False, factor: int = 8) -> None:
         super().__init__()
-        self.factor = factor
-        self.conv1, self.conv2 = nn.Conv2d(state, 128, 3, padding=1), nn.Conv2d(128, 9 * factor**2, 1)
+        self.factor, self.choices = factor, 10 + classical
+        self.conv1, self.conv2 = nn.Conv2d(state, 128, 3, padding=1), nn.Conv2d(128, self.choices * factor**2, 1)
         nn.init.zeros_(self.conv2.weight)
         fine = (torch.arange(factor) + 0.5) / factor - 0.5  # of a fine place, from its coarse place's centre
         near = (1 - (fine[None] - torch.arange(-1, 2)[:, None]).abs()).clamp(min=0)
-        shares = torch.einsum("iy,jx->ijyx", near, near)
+        shares = torch.einsum("iy,jx->ijyx", near, near).flatten(0, 1)
+        others = [0.01] + [1.0] * classical
+        shares = torch.cat([shares, torch.tensor(others)[:, None, None].expand(-1, factor, factor)])
         with torch.no_grad():
             self.conv2.bias.copy_((shares + 1e-3).log().flatten())
 
-    def forward(self, flow: Float[Tensor, "B 2 h w"], state: Float[Tensor, "B C h w"]) -> Float[Tensor, "B 2 H W"]:
-        shares = rearrange(
-            self.conv2(F.relu(self.conv1(state))).float(),
-            "b (n y x) h w -> b n y x h w", y=self.factor, x=self.factor,
-        ).softmax(dim=1)  # fmt: skip
-        around = F.unfold(F.pad(flow, (1, 1, 1, 1), mode="replicate"), 3)
+    def forward(
+        self,
+        flow: Float[Tensor, "B 2 h w"],
+        state: Float[Tensor, "B C h w"],
+        classical: Float[Tensor, "B 2 H W"] | None = None,
+    ) -> Float[Tensor, "B 2 H W"]:
+        f = self.factor
+        shares = self.conv2(F.relu(self.conv1(state))).float()
+        shares = rearrange(shares, "b (n y x) h w -> b n y x h w", y=f, x=f).softmax(dim=1)
+        around = F.unfold(F.pad(f * flow, (1, 1, 1, 1), mode="replicate"), 3)
         around = rearrange(around, "b (c n) (h w) -> b c n h w", c=2, h=flow.shape[-2])
         with exactly(flow):
-            fine = torch.einsum("bnyxhw,bcnhw->bchywx", shares, around)
-        return self.factor * rearrange(fine, "b c h y w x -> b c (h y) (w x)")
+            fine = torch.einsum("bnyxhw,bcnhw->bchywx", shares[:, :9], around)
+        fine = rearrange(fine, "b c h y w x -> b c (h y) (w x)")
+        if classical is not None:
+            fine = fine + rearrange(shares[:, 10], "b y x h w -> b 1 (h y) (w x)") * classical
+        return fine
 
 
 class WorldFlow(RAFTSmall):
-    """Φ: RAFT-small whose features have looked at the whole picture, and whose flow ends sharply.
+    """Φ: RAFT-small whose features have looked at the whole picture, which starts from a classical flow.
 
-    RAFT-small enlarges flow eight times without knowing where a person ends; the learned convex enlargement of the
-    large RAFT (section 3.3) is our addition, so that edges of flow can follow outlines at all.
+    Attention is the paper's. Ours: a recurrence that begins at dense inverse search's flow instead of none (RAFT knows
+    warm starts from the pair before), because it can be trained in hours on a processor; and the learned enlargement.
     """
 
     def __init__(self, config: FlowConfig = FlowConfig()) -> None:
         super().__init__()
+        self.classical = config.classical
         self.attention = nn.ModuleList(SelfAttention(FEATURES, config.heads) for _ in range(config.attention_blocks))
-        self.enlargement = ConvexEnlargement(HIDDEN)
+        self.enlargement = ConvexEnlargement(HIDDEN, config.classical)
 
-    def enlarge(self, flow: Float[Tensor, "B 2 h w"], state: Float[Tensor, "B C h w"]) -> Float[Tensor, "B 2 H W"]:
-        """Every fine place's flow as a mixture of those of the nine coarse places around it."""
-        return self.enlargement(flow, state)
+    def forward(
+        self, first: Float[Tensor, "B 3 H W"], second: Float[Tensor, "B 3 _ _"], updates: int = 12
+    ) -> list[Float[Tensor, "B 2 H W"]]:
+        """As `RAFTSmall.forward`."""
+        classical = dis_flows(first, second) if self.classical else None
+        start = None if classical is None else F.avg_pool2d(classical, 8) / 8
+        rounds = self.rounds(first, second, updates, start)
+        return [self.enlargement(flow, state, classical) for flow, state in rounds]
 
     def features(self, pictures: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D h w"]:
         found = self.fnet(pictures)

@@ -6,6 +6,8 @@ Axis legend: `B` pairs, `H`, `W` pixels, `h`, `w` eighths of them, `C` channels.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -181,28 +183,33 @@ class RAFTSmall(nn.Module):
 
         Pictures have values 0 to 1; ValueError where their sizes differ or are no multiples of 8.
         """
+        return [enlarged(flow) for flow, _ in self.rounds(first, second, updates)]
+
+    def rounds(
+        self,
+        first: Float[Tensor, "B 3 H W"],
+        second: Float[Tensor, "B 3 _ _"],
+        updates: int,
+        flow: Float[Tensor, "B 2 h w"] | None = None,
+    ) -> Iterator[tuple[Float[Tensor, "B 2 h w"], Float[Tensor, "B C h w"]]]:
+        """The flow in eighths of the size and the state, after each update; from `flow`, or from none.
+
+        Places, state and correlation stay in full precision where layers run in bfloat16, whose three digits would
+        put a place off by half a pixel.
+        """
         if first.shape != second.shape:
             raise ValueError(f"expected two pictures of one size, got {tuple(first.shape)} and {tuple(second.shape)}")
         if first.shape[-1] % 8 or first.shape[-2] % 8:
             raise ValueError(f"expected sides that are multiples of 8, got {tuple(first.shape[-2:])}")
         first, second = 2 * first - 1, 2 * second - 1
-        # Places, state and correlation stay in full precision where layers run in bfloat16, whose three digits would
-        # put a place off by a pixel.
         features = self.features(torch.cat([first, second])).float()
         correlation = Correlation(*features.chunk(2))
         state, context = self.cnet(first).float().split([HIDDEN, CONTEXT], dim=1)
         state, context = torch.tanh(state), F.relu(context)
         start = places(state)
-        at = start
-        flows = []
+        at = start if flow is None else start + flow
         for _ in range(updates):
             at = at.detach()
             state, step = self.update_block(state, context, correlation.around(at), at - start)
             at = at + step
-            flows.append(self.enlarge(at - start, state))
-        return flows
-
-    def enlarge(self, flow: Float[Tensor, "B 2 h w"], state: Float[Tensor, "B C h w"]) -> Float[Tensor, "B 2 H W"]:
-        """The flow at full size."""
-        del state  # the small network has no learned enlargement
-        return enlarged(flow)
+            yield at - start, state

@@ -1,0 +1,71 @@
+"""Which exercise it is, by rule: every exercise says what it looks like in measured quantities, the best fit wins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from motionqa.assistant.coaching.exercise import Bounds, Exercise, Rules
+from motionqa.assistant.coaching.repetitions import Counted, combined, count, statistic
+from motionqa.encoders.kinematics.body import runs
+from motionqa.encoders.kinematics.measures import Measures
+
+UNSURE = 0.35
+"""Below this confidence no exercise is named."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """An exercise, how sure the rules are of it, and whether a person named it."""
+
+    name: str
+    confidence: float
+    named_by_user: bool = False
+
+
+def recognise(m: Measures, rules: Rules) -> tuple[Guess, ...]:
+    """Every exercise that fits at all, best first. Confidence is the fit, halved where a second one fits as well.
+
+    The fit is the geometric mean of the memberships of all bounds, taken over the part of the clip in which the
+    exercise was found; 0 where nothing can be counted.
+    """
+    fits = {name: _fit(m, exercise) for name, exercise in rules.exercises.items()}
+    ranked = sorted(((f, n) for n, f in fits.items() if f > 0), reverse=True)
+    out = []
+    for fit, name in ranked:
+        rival = max((f for f, n in ranked if n != name), default=0.0)
+        out.append(Guess(name, round(fit / (1 + (rival / fit) ** 4), 2)))
+    return tuple(sorted(out, key=lambda g: -g.confidence))
+
+
+def _fit(m: Measures, exercise: Exercise) -> float:
+    counted = count(m, exercise)
+    cycles = counted.cycles or tuple(c for c in counted.broken if c.state == "cut")
+    if not cycles:
+        return 0.0
+    first, last = cycles[0].start, cycles[-1].end
+    values = [_membership(m, bound, slice(first, last + 1)) for bound in exercise.recognise]
+    if exercise.kind == "repetitions":
+        busy = _busy(m, counted)
+        values.append(np.clip((busy - 0.05) / 0.25, 0.0, 1.0))
+    whole = 1.0 if counted.cycles else 0.5
+    return whole * float(np.prod(values) ** (1 / len(values)))
+
+
+def _membership(m: Measures, bound: Bounds, part: slice) -> float:
+    values = combined(m, bound.quantity, bound.side)[part]
+    value = statistic(values, bound.statistic) if np.isfinite(values).mean() > 0.3 else np.nan
+    # What was not seen speaks neither for nor against, but less than what was seen.
+    return bound.membership(value) if np.isfinite(value) else 0.6
+
+
+def _busy(m: Measures, counted: Counted) -> float:
+    """Part of the clip, still moments aside, that the repetitions take."""
+    mask = np.zeros(len(m.body), dtype=bool)
+    for c in (*counted.cycles, *counted.broken):
+        mask[c.start : c.end + 1] = True
+    moving = np.asarray(m.joint_speed > 0.5 * m.config.still_speed) | mask
+    spans = runs(moving)
+    total = sum(b - a + 1 for a, b in spans)
+    return float(mask.sum()) / total if total else 0.0
