@@ -22,11 +22,11 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from motionqa.data.schema import InputError
+from motionqa.encoders.concepts.humocon import HuMoCon, HuMoConConfig
 from motionqa.encoders.dstformer import DSTformer, DSTformerConfig
 from motionqa.encoders.flow.heads import FlowActionNet, FlowGaitNet
 from motionqa.encoders.flow.hmore import FlowConfig, HMoRe
 from motionqa.encoders.heads import ActionHead, EmbeddingHead, MotionModel, TemporalTransformer
-from motionqa.encoders.humocon import HuMoCon, HuMoConConfig
 from motionqa.encoders.mlp_lifter import MLPLifter
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"

@@ -23,13 +23,13 @@ from motionqa.assistant.released import lifting
 from motionqa.data.concept_pairs import ConceptClip
 from motionqa.data.pose_metrics import mpjpe_mm
 from motionqa.data.schema import InputError
-from motionqa.encoders.concept_track import encode_motion, motion_of
+from motionqa.encoders.concepts.frame_tokens import TOKEN_FRAMES
+from motionqa.encoders.concepts.motion_features import motion_features, torch_representation
+from motionqa.encoders.concepts.quantizer import code_usage
+from motionqa.encoders.concepts.track import encode_motion, motion_of
 from motionqa.encoders.dstformer import DSTformer
-from motionqa.encoders.frame_tokens import TOKEN_FRAMES
 from motionqa.encoders.lifter import LifterConfig
 from motionqa.encoders.model_dir import load_model_dir
-from motionqa.encoders.motion_features import motion_features, torch_representation
-from motionqa.encoders.quantizer import code_usage
 from motionqa.eval.benchmark import Row, median_row, publish, published
 from motionqa.eval.concept_runs import LABELLED, NAMES, Kept, Run, Runs, find_runs
 from motionqa.eval.concept_runs import over_seeds as _over_seeds

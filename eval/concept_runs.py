@@ -12,7 +12,8 @@ from jaxtyping import Float
 
 from motionqa.data.concept_pairs import ConceptClip, load_part
 from motionqa.data.schema import InputError
-from motionqa.encoders.concept_track import (
+from motionqa.encoders.concepts.humocon import HuMoCon
+from motionqa.encoders.concepts.track import (
     ConceptTrack,
     decode_motion,
     encode_motion,
@@ -20,7 +21,6 @@ from motionqa.encoders.concept_track import (
     motion_of,
     video_of,
 )
-from motionqa.encoders.humocon import HuMoCon
 from motionqa.encoders.model_dir import load_model_dir
 from motionqa.eval.benchmark import Row
 

@@ -1,7 +1,7 @@
 """How good concepts are: what motion keeps through its codes, how codes agree with actions, and what is found by them.
 
 Pure functions on arrays; `motionqa.eval.bench_concepts` puts them into rows. Usage and perplexity of a codebook are in
-`motionqa.encoders.quantizer.code_usage`.
+`motionqa.encoders.concepts.quantizer.code_usage`.
 """
 
 from __future__ import annotations

@@ -29,10 +29,10 @@ from motionqa.data.mocap.windows import Augmentation, window_of
 from motionqa.data.packed_flow import ABOUT, HMORE, PackedName, claim
 from motionqa.data.schema import InputError
 from motionqa.data.virtual_camera import MIRROR, View, ViewRange, mirrored, with_other_limbs
+from motionqa.encoders.concepts.motion_features import Representation, motion_features, torch_representation
 from motionqa.encoders.dstformer import DSTformer
 from motionqa.encoders.lifter import LifterConfig
 from motionqa.encoders.model_dir import load_model_dir
-from motionqa.encoders.motion_features import Representation, motion_features, torch_representation
 from motionqa.finetune.depth_flow import is_packed, load_flow, pack_clip, relative_depth, stretched
 from motionqa.finetune.flow_channels import ChannelConfig, SeenPerson, cut_pairs
 

@@ -27,13 +27,13 @@ from motionqa.data.concept_pairs import ConceptBatch, ConceptClip, ConceptSample
 from motionqa.data.mocap.sources import TERMS
 from motionqa.data.pose_metrics import mpjpe_mm
 from motionqa.data.schema import InputError
-from motionqa.encoders.concept_track import decode_motion, encode_motion, encode_video, motion_of, video_of
-from motionqa.encoders.concepts import ConceptConfig
-from motionqa.encoders.humocon import ConceptInputs, HuMoCon, HuMoConConfig, Terms
+from motionqa.encoders.concepts.humocon import ConceptInputs, HuMoCon, HuMoConConfig, Terms
+from motionqa.encoders.concepts.informativeness import ConceptConfig
+from motionqa.encoders.concepts.motion_vq import MotionVQConfig
+from motionqa.encoders.concepts.quantizer import QuantizerConfig, code_usage
+from motionqa.encoders.concepts.track import decode_motion, encode_motion, encode_video, motion_of, video_of
+from motionqa.encoders.concepts.video_vq import VideoVQConfig
 from motionqa.encoders.model_dir import save_model_dir
-from motionqa.encoders.motion_vq import MotionVQConfig
-from motionqa.encoders.quantizer import QuantizerConfig, code_usage
-from motionqa.encoders.video_vq import VideoVQConfig
 from motionqa.finetune.training import LoopConfig, fit
 
 ABLATIONS: dict[str, dict[str, float]] = {

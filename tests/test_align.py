@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from motionqa.encoders.align import AlignConfig, Alignment
-from motionqa.encoders.humocon import ConceptInputs, HuMoCon, Terms
+from motionqa.encoders.concepts.align import AlignConfig, Alignment
+from motionqa.encoders.concepts.humocon import ConceptInputs, HuMoCon, Terms
 from motionqa.finetune.pretrain_concepts import SMALL
 
 

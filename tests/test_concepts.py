@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from motionqa.encoders.concepts import (
+from motionqa.encoders.concepts.humocon import ConceptInputs, HuMoCon, Terms
+from motionqa.encoders.concepts.informativeness import (
     ConceptClassifier,
     ConceptConfig,
     VelocityTransformer,
@@ -17,7 +18,6 @@ from motionqa.encoders.concepts import (
     discriminative_loss,
     unit_rms,
 )
-from motionqa.encoders.humocon import ConceptInputs, HuMoCon, Terms
 from motionqa.finetune.pretrain_concepts import SMALL
 
 CONFIG = ConceptConfig(vector=8, width=16, depth=1, heads=2, hide_state=0.0, hide_previous=0.0)

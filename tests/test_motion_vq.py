@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from motionqa.data.schema import InputError
-from motionqa.encoders.concept_track import decode_motion, encode_clip, encode_motion, stitched
+from motionqa.encoders.concepts.frame_tokens import TOKEN_FRAMES, ToTokens, hidden_tokens
+from motionqa.encoders.concepts.humocon import HuMoCon
+from motionqa.encoders.concepts.motion_features import MotionFeatures, motion_features, torch_representation
+from motionqa.encoders.concepts.motion_vq import MotionVQ, velocity
+from motionqa.encoders.concepts.track import decode_motion, encode_clip, encode_motion, stitched
 from motionqa.encoders.dstformer import SIZES, DSTformer
-from motionqa.encoders.frame_tokens import TOKEN_FRAMES, ToTokens, hidden_tokens
-from motionqa.encoders.humocon import HuMoCon
 from motionqa.encoders.lifter import LifterConfig
-from motionqa.encoders.motion_features import MotionFeatures, motion_features, torch_representation
-from motionqa.encoders.motion_vq import MotionVQ, velocity
 from motionqa.finetune.pretrain_concepts import SMALL
 from motionqa.tests.mocap_clips import clip
 
@@ -123,7 +123,7 @@ def test_masks_in_training_hit_the_codes_and_not_what_is_encoded() -> None:
     part = model.motion
     part.quantizer.register_forward_hook(lambda m, i, o: seen.update(codes=o.vectors))
     part.from_tokens.register_forward_hook(lambda m, i, o: seen.update(given=i[0], hidden=i[1]))
-    from motionqa.encoders.humocon import ConceptInputs, Terms
+    from motionqa.encoders.concepts.humocon import ConceptInputs, Terms
 
     inputs = ConceptInputs(torch.randn(8, 8, 17, 256), torch.randn(8, 8, 17, 3), torch.ones(8, 8, 17))
     torch.manual_seed(1)

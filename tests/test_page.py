@@ -191,7 +191,12 @@ def test_a_video_is_uploaded_asked_about_twice_and_encoded_once(
         page.wait_for_selector(inside)
     player = page.frame_locator("#space iframe")
     player.locator("canvas").first.wait_for()
-    # The upload is gone once the annotated video is drawn.
+    # The upload is kept for the flow, and gone once that is drawn.
+    assert list(upload_folder().rglob("squats.mp4"))
+    page.get_by_role("button", name="Flow", exact=False).first.click()
+    page.locator("#show-flow").click()
+    page.wait_for_selector("#flow video", timeout=240_000)
+    assert "problem" not in page.inner_html("#flow-note")
     assert gone("squats.mp4")
 
 

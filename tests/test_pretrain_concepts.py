@@ -13,8 +13,8 @@ from torch import Tensor
 
 from motionqa.data.concept_pairs import ConceptSampler, load_part, load_video, mirrored_video
 from motionqa.data.schema import InputError
-from motionqa.encoders.concept_track import encode_clip, motion_of, video_of
-from motionqa.encoders.humocon import HuMoCon, HuMoConConfig
+from motionqa.encoders.concepts.humocon import HuMoCon, HuMoConConfig
+from motionqa.encoders.concepts.track import encode_clip, motion_of, video_of
 from motionqa.encoders.model_dir import load_model_dir
 from motionqa.finetune.pretrain_concepts import (
     ABLATIONS,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from motionqa.data.schema import InputError
-from motionqa.encoders.quantizer import (
+from motionqa.encoders.concepts.quantizer import (
     Quantizer,
     QuantizerConfig,
     code_usage,

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from motionqa.data.schema import InputError
-from motionqa.encoders.concept_track import VideoFrames, encode_clip, encode_video
-from motionqa.encoders.humocon import HuMoCon
-from motionqa.encoders.video_vq import (
+from motionqa.encoders.concepts.humocon import HuMoCon
+from motionqa.encoders.concepts.track import VideoFrames, encode_clip, encode_video
+from motionqa.encoders.concepts.video_vq import (
     FRAME_ENCODERS,
     VideoVQ,
     VideoVQConfig,
@@ -82,7 +82,7 @@ def test_a_long_video_is_encoded_in_parts_that_do_not_show() -> None:
     with torch.no_grad():
         seen, flow = (torch.from_numpy(x)[None] for x in (video.seen, video.flow))
         states = model.video.states(seen, flow)[0]
-        from motionqa.encoders.concept_track import stitched
+        from motionqa.encoders.concepts.track import stitched
 
         latents = stitched(model.video.latents, states, SMALL.window)
         assert track.codes.tolist() == model.video.quantise(latents[None]).codes[0].tolist()

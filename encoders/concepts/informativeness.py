@@ -3,7 +3,7 @@
 HuMoCon (arXiv 2505.20920) carries two terms over from InfoCon (ICLR 2024): **discriminative informativeness**, a
 classifier that a hypernetwork makes from the concept, and **actionable informativeness**, velocity found from the
 gradient of that classifier's score with respect to the state. Shapes and units of state, velocity and concept are in
-`motionqa.encoders.motion_vq` and `motionqa.encoders.video_vq`.
+`motionqa.encoders.concepts.motion_vq` and `motionqa.encoders.concepts.video_vq`.
 
 As InfoCon has it: concept c owns unit vectors v¹ … v^L; for l < L, B(A_l v^l) gives a weight matrix W and a bias b,
 h ← h W + b, with ReLU except after the last generated layer; r(s | c) = σ(cos(C v^L, h) / 0.1). r is read as how far a
@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from motionqa.encoders.frame_tokens import TOKEN_FRAMES
+from motionqa.encoders.concepts.frame_tokens import TOKEN_FRAMES
 
 
 @dataclass(frozen=True)

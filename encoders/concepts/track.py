@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 from motionqa.data.concept_pairs import BYTE, FPS, ConceptClip, load_video, mirrored_video
 from motionqa.data.schema import InputError
-from motionqa.encoders.concepts import ConceptClassifier
-from motionqa.encoders.frame_tokens import TOKEN_FRAMES
-from motionqa.encoders.humocon import HuMoCon
-from motionqa.encoders.motion_features import MotionFeatures
-from motionqa.encoders.motion_vq import MotionVQ
-from motionqa.encoders.video_vq import FLOW_CHANNELS, VideoVQ, arriving
+from motionqa.encoders.concepts.frame_tokens import TOKEN_FRAMES
+from motionqa.encoders.concepts.humocon import HuMoCon
+from motionqa.encoders.concepts.informativeness import ConceptClassifier
+from motionqa.encoders.concepts.motion_features import MotionFeatures
+from motionqa.encoders.concepts.motion_vq import MotionVQ
+from motionqa.encoders.concepts.video_vq import FLOW_CHANNELS, VideoVQ, arriving
 
 Array = np.ndarray
 
@@ -60,7 +60,7 @@ class ClipConcepts:
 
 @dataclass(frozen=True, eq=False)
 class VideoFrames:
-    """A person in a clip as the video encoder sees it (`motionqa.encoders.video_vq`)."""
+    """A person in a clip as the video encoder sees it (`motionqa.encoders.concepts.video_vq`)."""
 
     seen: Float[Array, "T C H W"]
     flow: Float[Array, "_ _ _ _"] | None

@@ -24,8 +24,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from motionqa.encoders.frame_tokens import FromTokens, ToTokens
-from motionqa.encoders.quantizer import Quantised, Quantizer, QuantizerConfig
+from motionqa.encoders.concepts.frame_tokens import FromTokens, ToTokens
+from motionqa.encoders.concepts.quantizer import Quantised, Quantizer, QuantizerConfig
 
 FLOW_CHANNELS = 4
 VELOCITY_SIDE = 8
@@ -103,7 +103,7 @@ class VideoVQ(nn.Module):
         if config.frame_encoder not in FRAME_ENCODERS:
             raise ValueError(
                 f"there is no frame encoder {config.frame_encoder!r}, only {', '.join(sorted(FRAME_ENCODERS))}; put it "
-                "into motionqa.encoders.video_vq.FRAME_ENCODERS before the model is built"
+                "into motionqa.encoders.concepts.video_vq.FRAME_ENCODERS before the model is built"
             )
         token = config.quantizer.width
         self.register_buffer("usual", torch.zeros(config.channels, config.side, config.side))

@@ -19,18 +19,25 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from motionqa.encoders.align import AlignConfig, Alignment
-from motionqa.encoders.concepts import (
+from motionqa.encoders.concepts.align import AlignConfig, Alignment
+from motionqa.encoders.concepts.frame_tokens import TOKEN_FRAMES, hidden_tokens
+from motionqa.encoders.concepts.informativeness import (
     ConceptClassifier,
     ConceptConfig,
     VelocityTransformer,
     actionable_loss,
     discriminative_loss,
 )
-from motionqa.encoders.frame_tokens import TOKEN_FRAMES, hidden_tokens
-from motionqa.encoders.motion_vq import MotionVQ, MotionVQConfig, velocity
-from motionqa.encoders.quantizer import Quantised, QuantizerConfig
-from motionqa.encoders.video_vq import FLOW_CHANNELS, VELOCITY_SIDE, VideoVQ, VideoVQConfig, coarse, flow_velocity
+from motionqa.encoders.concepts.motion_vq import MotionVQ, MotionVQConfig, velocity
+from motionqa.encoders.concepts.quantizer import Quantised, QuantizerConfig
+from motionqa.encoders.concepts.video_vq import (
+    FLOW_CHANNELS,
+    VELOCITY_SIDE,
+    VideoVQ,
+    VideoVQConfig,
+    coarse,
+    flow_velocity,
+)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from motionqa.encoders.frame_tokens import FromTokens, ToTokens
-from motionqa.encoders.quantizer import Quantised, Quantizer, QuantizerConfig
+from motionqa.encoders.concepts.frame_tokens import FromTokens, ToTokens
+from motionqa.encoders.concepts.quantizer import Quantised, Quantizer, QuantizerConfig
 
 
 @dataclass(frozen=True)
