@@ -99,6 +99,18 @@ bench-flow: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_flow --mocap $(MOCAP) --runs $(FLOW) \
 	  $(if $(FILMS),--films $(FILMS)) $(ARGS)
 
+# Motion concepts on UTD-MHAD's skeletons and depth videos; one full run and its ablations a seed.
+CONCEPTS ?= runs/concepts
+train-concepts: setup
+	$(BIN)/python -m motionqa.finetune.concept_features --mocap $(MOCAP) --videos $(DEPTH) --out $(CONCEPTS)/features
+	for kind in full plain no_velocity no_discriminative no_alignment; do \
+	  $(BIN)/python -m motionqa.finetune.pretrain_concepts cpu --features $(CONCEPTS)/features --ablation $$kind \
+	    --out $(CONCEPTS)/$$kind-0 || exit 1; \
+	done
+
+bench-concepts: setup
+	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_concepts --features $(CONCEPTS)/features --runs $(CONCEPTS) $(ARGS)
+
 # DATA is the folder that holds coach/exercise_correction and video/pushfit; ARGS="--encodings FOLDER" keeps encodings.
 bench-coach: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_coach --data $(DATA) $(ARGS)
@@ -106,4 +118,4 @@ bench-coach: setup
 bench-eval: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_eval --data $(DATA) $(ARGS)
 
-.PHONY: setup app test test-slow samples lint bench-chat train-motionbert bench-motionbert bench-eval train-flow train-flow-actions bench-flow bench-coach
+.PHONY: setup app test test-slow samples lint bench-chat train-motionbert bench-motionbert bench-eval train-flow train-flow-actions bench-flow bench-coach train-concepts bench-concepts

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from motionqa.data.schema import InputError
 from motionqa.data.synthetic.puppets import FlowPair
+from motionqa.encoders.flow.classical import dis_flow
 from motionqa.encoders.flow.hmore import HMoRe
 from motionqa.encoders.model_dir import load_model_dir
 
@@ -28,9 +29,7 @@ Estimator = Callable[[FlowPair], Float[Array, "2 H W"]]
 
 def dis(pair: FlowPair) -> Float[Array, "2 H W"]:
     """OpenCV's dense inverse search, medium preset (Kroeger et al., ECCV 2016)."""
-    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = method.calc(_grey(pair.first), _grey(pair.second), np.zeros((*pair.first.shape[:2], 2), np.float32))
-    return flow.transpose(2, 0, 1)
+    return dis_flow(pair.first, pair.second).transpose(2, 0, 1)
 
 
 def farneback(pair: FlowPair) -> Float[Array, "2 H W"]:

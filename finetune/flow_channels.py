@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from motionqa.data.packed_flow import PackedHMoRe, PackedSight
 from motionqa.data.schema import InputError
+from motionqa.encoders.flow.classical import dis_flow
 from motionqa.encoders.flow.hmore import HMoRe
 
 Array = np.ndarray
@@ -105,12 +106,7 @@ def cut_pairs(person: SeenPerson, config: ChannelConfig = ChannelConfig()) -> Pa
 
 def sight(pairs: Pairs, size: int) -> PackedSight:
     """What is seen, and DIS flow inside the person."""
-    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    found = []
-    for first, second in zip(pairs.first, pairs.second, strict=True):
-        grey = [cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in (first, second)]
-        start = np.zeros((*grey[0].shape, 2), np.float32)
-        found.append(method.calc(grey[0], grey[1], start).transpose(2, 0, 1))
+    found = [dis_flow(a, b).transpose(2, 0, 1) for a, b in zip(pairs.first, pairs.second, strict=True)]
     flow = np.stack(found) * pairs.to_heights_per_s
     mask = _shrunk(pairs.mask, size)
     seen = np.where(mask > 0.5, _shrunk(pairs.seen, size) / np.maximum(mask, 0.5), 0.0)

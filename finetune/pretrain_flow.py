@@ -207,7 +207,7 @@ PRESETS = {
         FlowTrainConfig(
             **_SHARED, network=FlowConfig(updates=6), exact=0.0, background=0.0, skeleton=0.0, boundary=0.0, course=0.0,
             photometric=1.0, film_from=0.0,
-            loop=LoopConfig(600, learning_rate=4e-4, warmup=100, precision="bf16", save_every=200),
+            loop=LoopConfig(300, learning_rate=4e-4, warmup=100, precision="bf16", save_every=200),
         ),
     ),
     "gpu": (

@@ -99,8 +99,7 @@ class ConvexEnlargement(nn.Module):
         shares = torch.einsum("iy,jx->ijyx", near, near).flatten(0, 1)
         others = [0.01] + [1.0] * classical
         shares = torch.cat([shares, torch.tensor(others)[:, None, None].expand(-1, factor, factor)])
-        with torch.no_grad():
-            self.conv2.bias.copy_((shares + 1e-3).log().flatten())
+        self.conv2.bias = nn.Parameter((shares + 1e-3).log().flatten())
 
     def forward(
         self,
