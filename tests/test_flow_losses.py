@@ -92,6 +92,17 @@ def test_true_flow_costs_nothing_and_wrong_flow_is_weighted_as_published() -> No
     assert torch.isclose(wrong["skeleton"], torch.tensor(math.radians(165) + 0.01 * 4.0), atol=1e-3)
 
 
+def test_standing_still_is_no_way_to_be_right() -> None:
+    joint = field(3.0, 4.0)
+    still, little = torch.zeros_like(joint).requires_grad_(), 0.1 * joint
+    assert torch.allclose(angle_term(still, joint, CONFIG), torch.tensor(math.radians(75)), atol=1e-3)
+    assert (angle_term(little, joint, CONFIG) > math.radians(50)).all()
+    little.requires_grad_()
+    angle_term(little, joint, CONFIG).sum().backward()
+    assert little.grad is not None
+    assert ((little.grad * joint).sum(dim=2) < 0).all()  # more flow along the joint costs less
+
+
 def test_joints_at_rest_have_no_direction_but_hold_the_flow_still() -> None:
     rest, inside = field(0.1, 0.0), torch.ones(1, 1, 4, 4, dtype=torch.bool)
     found = skeleton_loss(field(0.0, 2.0), rest, inside)

@@ -88,12 +88,17 @@ def angle_term(
 ) -> Float[Tensor, "B P H W"]:
     """F_A: by how much the flow's direction is off the joint's beyond the threshold, radians.
 
-    atan2 of cross and dot product: its gradient is finite at every angle, unlike that of arccos.
+    atan2 of cross and dot product: its gradient is finite at every angle, unlike that of arccos. No flow has no
+    direction and counts as a right angle, and flow shorter than the intensity allows in part (ours): as published,
+    standing still would be the way to be right.
     """
     cross = flow[:, :, 0] * joint[:, :, 1] - flow[:, :, 1] * joint[:, :, 0]
     dot = (flow * joint).sum(dim=2)
     still = (cross.abs() + dot.abs()) < 1e-6  # atan2 has no gradient at the origin
     angle = torch.atan2(cross.abs(), torch.where(still, torch.ones_like(dot), dot))
+    length = (flow.square().sum(dim=2) + 1e-8).sqrt()
+    short = F.relu(1 - length / (config.intensity[0] * joint.norm(dim=2)).clamp(min=1e-6))
+    angle = (1 - short) * angle + short * math.pi / 2
     return F.relu(angle - math.radians(config.angle_deg))
 
 
