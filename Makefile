@@ -99,6 +99,32 @@ bench-flow: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_flow --mocap $(MOCAP) --runs $(FLOW) \
 	  $(if $(FILMS),--films $(FILMS)) $(ARGS)
 
+# The reader of actions (films of motion capture, the released reader, one for each half of the training people, how
+# their scores become actions), then the language stages. About three hours on two cores.
+READER ?= runs/reader
+ASSISTANT ?= runs/assistant
+READ = $(BIN)/python -m motionqa.finetune
+train-reader: setup
+	$(READ).film_bank --mocap $(MOCAP) --out $(READER)/films
+	$(READ).train_reader cpu --mocap $(MOCAP) --films $(READER)/films --out $(READER)/full
+	$(READ).train_reader cpu --mocap $(MOCAP) --films $(READER)/films --fold 0 --out $(READER)/half0
+	$(READ).train_reader cpu --mocap $(MOCAP) --films $(READER)/films --fold 1 --out $(READER)/half1
+	$(READ).choose_decoding --mocap $(MOCAP) --readers $(READER)/half0/model $(READER)/half1/model --model $(READER)/full/model
+
+train-assistant: setup
+	$(READ).instruct_build --mocap $(MOCAP) --out $(ASSISTANT)/rows \
+	  --readers $(READER)/full/model $(READER)/half0/model $(READER)/half1/model
+	$(READ).train_projector cpu --rows $(ASSISTANT)/rows --out $(ASSISTANT)/projector
+	$(READ).train_instruct cpu --rows $(ASSISTANT)/rows --start $(ASSISTANT)/projector/model --out $(ASSISTANT)/instruct
+
+MOTION_QA ?= motion_qa
+motion-qa: setup
+	$(BIN)/python -m motionqa.eval.build_motion_qa --mocap $(MOCAP) --out $(MOTION_QA)
+
+bench-motion_qa: setup
+	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_motion_qa --data $(MOTION_QA) --out runs/motion_qa $(ARGS)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.motion_captions --data $(MOTION_QA) --mocap $(MOCAP)
+
 # Motion concepts on UTD-MHAD's skeletons and depth videos; one full run and its ablations a seed.
 CONCEPTS ?= runs/concepts
 train-concepts: setup
@@ -118,4 +144,4 @@ bench-coach: setup
 bench-eval: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_eval --data $(DATA) $(ARGS)
 
-.PHONY: setup app test test-slow samples lint bench-chat train-motionbert bench-motionbert bench-eval train-flow train-flow-actions bench-flow bench-coach train-concepts bench-concepts
+.PHONY: setup app test test-slow samples lint bench-chat train-motionbert bench-motionbert bench-eval train-flow train-flow-actions bench-flow bench-coach train-concepts bench-concepts train-reader train-assistant motion-qa bench-motion_qa

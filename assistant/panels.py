@@ -123,7 +123,12 @@ def _bones(pose: Pose3D, points: np.ndarray, confidence: np.ndarray) -> list[go.
 
 def moment(fact: Fact, offset_s: float) -> str:
     """The address the page's script seeks to: start and end in seconds of the annotated video."""
-    return f"#t={max(0.0, fact.start_s - offset_s):.2f},{max(0.0, fact.end_s - offset_s):.2f}"
+    return seek(fact.start_s, fact.end_s, offset_s)
+
+
+def seek(start_s: float, end_s: float, offset_s: float) -> str:
+    """The same for a start and an end in seconds of the source."""
+    return f"#t={max(0.0, start_s - offset_s):.2f},{max(0.0, end_s - offset_s):.2f}"
 
 
 def answer_markdown(answer: Answer, offset_s: float) -> str:

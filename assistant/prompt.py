@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
-from motionqa.assistant.llm import LanguageModel
+from motionqa.assistant.llm import ClipReadingModel, LanguageModel
+from motionqa.data.reading import ClipTokens, MotionReading
 from motionqa.data.schema import Conversation, Fact, InputError
 
 SMALL_MODEL_PARAMETERS = 1_000_000_000
@@ -28,8 +30,13 @@ class PromptConfig:
         "Answer in one short sentence."
     )
     max_question_chars: int = 2000
+    clip: Literal["none", "words", "tokens", "both"] = "none"
+    """What stands in the system turn of a model that was tuned on clips: the reading's words, its learned tokens."""
+    suffix: str = ""
+    """Put after every question; `BRIEFLY` where benchmarks want a word or two."""
 
 
+BRIEFLY = "Answer in a word or two."
 SMALL = PromptConfig(facts=2, history_turns=1, history_for_continuations_only=True)
 LARGE = PromptConfig(
     facts=24,
@@ -41,8 +48,21 @@ LARGE = PromptConfig(
 )
 
 
+TUNED = PromptConfig(
+    facts=2,
+    history_turns=4,
+    clip="both",
+    system="You answer questions about a person's movement in a clip. Say what was seen and measured, nothing else.",
+)
+
+
 def config_for(model: LanguageModel) -> PromptConfig:
-    """Few facts for a small model, the whole report for a large one; servers are taken to be large."""
+    """Few facts for a small model, the whole report for a large one; servers are taken to be large.
+
+    A model tuned on clips is shown the whole reading as well, before the first question.
+    """
+    if isinstance(model, ClipReadingModel):
+        return TUNED
     small = model.parameters is not None and model.parameters < SMALL_MODEL_PARAMETERS
     return SMALL if small else LARGE
 
@@ -77,6 +97,7 @@ def build_prompt(
     facts: tuple[Fact, ...],
     history: tuple[tuple[str, str], ...],
     reply_tokens: int,
+    reading: MotionReading | None = None,
 ) -> Prompt:
     """The question with its facts (best first), after as many earlier exchanges as fit; the oldest go first."""
     room = model.context_tokens - reply_tokens
@@ -84,7 +105,7 @@ def build_prompt(
     start = max(0, len(history) - config.history_turns) if goes_on else len(history)
     left_out = start if goes_on else 0
     while True:
-        conversation = _render(config, question, facts, history[start:])
+        conversation = render(config, question, facts, history[start:], reading)
         if model.count_tokens(conversation) <= room:
             return Prompt(conversation, facts, left_out)
         if start < len(history):
@@ -96,14 +117,46 @@ def build_prompt(
             raise InputError(f"The question is too long for {model.name} ({model.context_tokens} tokens). Shorten it.")
 
 
-def _render(
-    config: PromptConfig, question: str, facts: tuple[Fact, ...], history: tuple[tuple[str, str], ...]
+def render(
+    config: PromptConfig,
+    question: str,
+    facts: tuple[Fact, ...],
+    history: tuple[tuple[str, str], ...],
+    reading: MotionReading | None = None,
 ) -> Conversation:
-    conversation = Conversation().plus("system", config.system)
+    """The conversation as a model is shown it; training renders its examples with the same two functions below."""
+    if config.clip == "none" or reading is None:
+        conversation = Conversation().plus("system", config.system)
+    else:
+        conversation = clip_opening(config, reading.words, reading.tokens)
     for asked, answered in history:
         conversation = conversation.plus("user", asked).plus("assistant", answered)
+    if config.clip != "none":
+        return conversation.plus("user", clip_question(question, facts, config.suffix))
     measured = " ".join(fact.text for fact in facts)
+    asked = f"{question} {config.suffix}".strip()
     return conversation.plus(
         "user",
-        f"Question: {question}\nThe measurements say: {measured}\nAnswer the question with what the measurements say.",
+        f"Question: {asked}\nThe measurements say: {measured}\nAnswer the question with what the measurements say.",
     )
+
+
+def clip_opening(config: PromptConfig, words: str, tokens: ClipTokens | None) -> Conversation:
+    """The system turn of a model tuned on clips: what it is to do, and the clip in words, tokens or both."""
+    shown = f"{config.system}\n{words}" if config.clip in ("words", "both") else config.system
+    kept = tokens if config.clip in ("tokens", "both") else None
+    return Conversation(clip=kept).plus("system", shown)
+
+
+def clip_question(question: str, facts: tuple[Fact, ...], suffix: str = "") -> str:
+    """A user turn of a model tuned on clips: the question, and below it what was measured that it may be about."""
+    asked = f"{question} {suffix}".strip()
+    return f"{asked}{_MEASURED}{' '.join(fact.text for fact in facts)}" if facts else asked
+
+
+def without_facts(turn: str) -> str:
+    """The user turn of `clip_question` as a model is shown it that may not read any measurement."""
+    return turn.partition(_MEASURED)[0]
+
+
+_MEASURED = "\nMeasured: "

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 from motionqa.data.cache import content_sha256
 from motionqa.data.schema import InputError
 from motionqa.encoders.clip_encoder import LiftingConfig
 from motionqa.encoders.flow.network import FlowWeights
+from motionqa.encoders.reader.read import Reader, load_reader
 
 WEIGHTS = Path(__file__).parent / "weights"
 LIFTERS = ("dstformer", "blazepose")
@@ -51,6 +53,13 @@ def flow(name: str = DEFAULT_FLOW) -> FlowWeights:
             "motionqa.finetune.pretrain_flow. Train one and give its folder."
         )
     return FlowWeights(weights, _version(config))
+
+
+@cache
+def reader() -> Reader | None:
+    """The released reader of actions, loaded once; None where none is released yet."""
+    folder = WEIGHTS / "reader"
+    return load_reader(folder) if (folder / "config.json").exists() else None
 
 
 def _version(config: Path) -> str:

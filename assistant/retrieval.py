@@ -43,6 +43,10 @@ TOPIC_QUESTIONS: dict[str, tuple[str, ...]] = {
         "Does the person jump?", "Is he running?", "Does she raise the arm?", "Is the person walking?",
         "Does he wave or clap?",
     ),
+    "coaching": (
+        "What is wrong with my form?", "How can I improve?", "What should I change?", "Why does it matter?",
+        "Which drill or cue helps?", "What was good about it?", "Is my technique right?",
+    ),
     "people": ("How many people are there?", "Is anybody else in the picture?", "Is there more than one person?"),
     "view": ("What can you not judge?", "Is the whole body visible?", "How sure are you?"),
 }  # fmt: skip

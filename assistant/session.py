@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from motionqa.assistant.embedder import SentenceEmbedder
-from motionqa.assistant.grounding import cite, unmeasured_numbers, unmeasured_sides
+from motionqa.assistant.grounding import cite, cite_actions, unmeasured_numbers, unmeasured_sides
 from motionqa.assistant.likelihood import AnswerLikelihood
 from motionqa.assistant.llm import GenerationConfig, LanguageModel, WeighingModel, load_llm
 from motionqa.assistant.prompt import Prompt, PromptConfig, build_prompt, check_question, config_for
-from motionqa.assistant.released import lifting
+from motionqa.assistant.released import lifting, reader
 from motionqa.assistant.retrieval import choose_facts
 from motionqa.data.cache import EncodingCache
 from motionqa.data.schema import Answer, ClipEncoding, Fact, InputError
@@ -41,7 +41,7 @@ def load_engine(
 ) -> Engine:
     """The engine with its models loaded. InputError where a model is missing or can not be read."""
     return Engine(
-        ClipEncoder(encoder or EncoderConfig(lifting=lifting()), EncodingCache() if use_cache else None),
+        ClipEncoder(encoder or EncoderConfig(lifting=lifting()), EncodingCache() if use_cache else None, reader()),
         load_llm(llm, server_model=llm_model),
         SentenceEmbedder(),
         generation or GenerationConfig(),
@@ -128,13 +128,18 @@ class ChatSession:
         with self._lock:
             if encoding is self.encoding and text:
                 self.history = (*self.history, (question, text))
+        evidence, shown = cite(text, prompt.facts), ""
+        reading = encoding.reading if self.prompt_config.clip != "none" else None
+        if reading is not None:
+            evidence, shown = (*evidence, *cite_actions(text, reading)), reading.words
+        told = (*prompt.facts, Fact(shown, "summary", 0.0, 0.0)) if shown else prompt.facts
         yield Answer(
             text,
-            cite(text, prompt.facts),
+            evidence,
             timings,
             "stopped" if self._stop.is_set() else "end",
             _basis(encoding, prompt.dropped_turns),
-            (*unmeasured_numbers(text, question, prompt.facts), *unmeasured_sides(text, prompt.facts)),
+            (*unmeasured_numbers(text, question, prompt.facts, shown), *unmeasured_sides(text, told)),
         )
 
     def weigh(self, question: str, answers: Sequence[str]) -> tuple[tuple[AnswerLikelihood, ...], Prompt]:
@@ -156,9 +161,13 @@ class ChatSession:
         engine, config = self.engine, self.prompt_config
         previous = self.history[-1][0] if self.history else ""
         known = (*encoding.report.facts, *self.learned)
-        facts = choose_facts(known, question, engine.embedder, config.facts, previous)
+        facts = choose_facts(known, question, engine.embedder, config.facts, previous) if config.facts else ()
         reply_tokens = engine.generation.max_new_tokens
-        return question, encoding, build_prompt(engine.llm, config, question, facts, self.history, reply_tokens)
+        return (
+            question,
+            encoding,
+            build_prompt(engine.llm, config, question, facts, self.history, reply_tokens, encoding.reading),
+        )
 
 
 def _basis(encoding: ClipEncoding, dropped_turns: int) -> str:

@@ -8,10 +8,12 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from motionqa.assistant.coaching.coach import Critique
 from motionqa.assistant.flow_view import ShownFlow
 from motionqa.assistant.people_picker import PeoplePicture
 from motionqa.assistant.session import ChatSession
 from motionqa.assistant.uploads import Uploads
+from motionqa.data.schema import ClipEncoding
 from motionqa.encoders.clip_encoder import EncoderConfig
 
 
@@ -33,6 +35,19 @@ class Visit:
     flow: ShownFlow | None = None
     flow_request: int = 0
     """Counts up when flow is asked for or stopped; the one under way then ends."""
+
+    drawn: Path | None = None
+    """The annotated clip, once it is drawn."""
+    critique: Critique | None = None
+    """What the coach last said about the present clip."""
+    reference: tuple[str, ClipEncoding] | None = None
+    """The clip to compare with, and the upload it was read from."""
+    stills: dict[str, str] = field(default_factory=dict)
+    """Pictures of the critique's faults, for its report."""
+
+    def new_clip(self) -> None:
+        """Forgets what was made of the clip before; a reference stays."""
+        self.flow, self.drawn, self.critique, self.stills = None, None, None, {}
 
     def done(self, use: str) -> None:
         """One use less of the upload, which goes with the last."""

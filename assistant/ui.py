@@ -12,6 +12,8 @@ from typing import Any
 
 import gradio as gr
 
+from motionqa.assistant.coach_panel import CoachPanel
+from motionqa.assistant.coach_tab import PRIVATE, CoachTab, coach_tab, wire_coach
 from motionqa.assistant.examples import example_files
 from motionqa.assistant.panels import plotly_js
 from motionqa.assistant.released import DEFAULT_LIFTER
@@ -28,8 +30,6 @@ QUESTIONS = (
     "What happens first, and what after?",
 )
 WELCOME = "Upload a video of a person moving, or a motion-capture file, and ask about the movement."
-PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-"""The page's own events are no API: they only make sense inside a tab."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class _Clip:
     mesh_note: gr.HTML
     mesh: gr.HTML
     flow: _Flow
+    coach: CoachTab
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def build_page(engine: Engine) -> gr.Blocks:
         blocks.load(page.open, None, visit, show_progress="hidden", **PRIVATE)
         _wire_clip(page, visit, clip, talk)
         _wire_talk(page, visit, talk)
+        wire_coach(CoachPanel(engine, page.uploads), visit, clip.coach, clip.video, talk.chat)
     return blocks
 
 
@@ -127,6 +129,7 @@ def _clip_column() -> _Clip:
     with gr.Tabs(visible=False, elem_id="panels") as panels:
         with gr.Tab("Moments"):
             facts = gr.HTML(elem_id="facts")
+        coach = coach_tab()
         with gr.Tab("Joint angles"):
             angles = gr.Plot(show_label=False, elem_id="angles")
         with gr.Tab("3D figure"):
@@ -157,6 +160,7 @@ def _clip_column() -> _Clip:
         mesh_note,
         mesh,
         flow,
+        coach,
     )
 
 
@@ -197,7 +201,7 @@ def _wire_clip(page: Page, visit: gr.State, clip: _Clip, talk: _Talk) -> None:
     panes = [
         clip.upload, clip.status, clip.video, clip.facts, clip.angles, clip.space, clip.picture, clip.people,
         clip.people_tab, talk.chat, clip.panels, clip.mesh_box, clip.mesh_note, clip.mesh,
-        clip.flow.box, clip.flow.note, clip.flow.video, clip.flow.facts,
+        clip.flow.box, clip.flow.note, clip.flow.video, clip.flow.facts, *clip.coach.panes,
     ]  # fmt: skip
     busy: dict[str, Any] = {"show_progress_on": [clip.status], "concurrency_limit": 4, **PRIVATE}
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import gradio as gr
 
-from motionqa.assistant import flow_panel
+from motionqa.assistant import coach_panel, flow_panel
 from motionqa.assistant.overlay import draw_clip, time_offset_s
 from motionqa.assistant.panels import angle_plot, answer_markdown, facts_html, plotly_js, space_player
 from motionqa.assistant.people_picker import people_picture, person_label
@@ -82,7 +82,8 @@ class Page:
             self.uploads.release(source)
             return self._keep(problem(str(error)) if isinstance(error, InputError) else None)
         visit.forget_source()
-        visit.source, visit.config, visit.flow = source, config, None
+        visit.source, visit.config = source, config
+        visit.new_clip()
         several, flow_too = len(encoding.people) > 1, flow_panel.flow_offered(encoding)
         visit.uses = {"video"} | ({"people"} if several else set()) | ({"flow"} if flow_too else set())
         return self._fill(encoding, visit)
@@ -127,6 +128,7 @@ class Page:
             return gr.skip()
         finally:
             self.uploads.release(source)
+        visit.drawn = target
         visit.done("video")
         return gr.update(value=str(target), visible=True)
 
@@ -161,6 +163,7 @@ class Page:
             "",
             gr.update(value=None, visible=False),
             "",
+            *coach_panel.fresh(),
         )
 
     @staticmethod
@@ -201,7 +204,7 @@ class Page:
     @staticmethod
     def _keep(status: str | None = None) -> tuple[Any, ...]:
         first = (None, gr.skip() if status is None else status)
-        return (*first, *(gr.skip() for _ in range(16)))
+        return (*first, *(gr.skip() for _ in range(16 + len(coach_panel.fresh()))))
 
     # ------------------------------------------------------------------------------------------- chat
 

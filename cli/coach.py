@@ -125,10 +125,11 @@ def _coach(
 
         print(draw_faults(clip, critique.assessment, video, encoder.config.decode), file=sys.stderr)
     if report is not None:
-        from motionqa.assistant.coaching.annotated_video import stills
+        from motionqa.assistant.coaching.annotated_video import annotated_frames, stills
         from motionqa.assistant.coaching.report import write_report
 
-        pictures = stills(clip, critique.assessment, encoder.config.decode)
+        found = critique.assessment
+        pictures = stills(annotated_frames(clip, found, encoder.config.decode), found)
         print(write_report(critique, report, past, pictures), file=sys.stderr)
     return 0
 

@@ -164,17 +164,17 @@ def _predictor(benchmark: Benchmark, out: Path, answering: Answering) -> Predict
     from motionqa.assistant.session import load_engine
     from motionqa.data.cache import EncodingCache
     from motionqa.encoders.clip_encoder import ClipEncoder
-    from motionqa.eval.qa.predictors import AnswerConfig, AssistantPredictor, BlindModelPredictor, RulePredictor
+    from motionqa.eval.qa.predictors import AnswerConfig, AssistantPredictor, RulePredictor, blind_model_predictor
     from motionqa.eval.qa.workers import CACHE_BYTES
 
     if answering.blind in ("majority", "lookup"):
         return RulePredictor(answering.blind, benchmark)
     config = AnswerConfig(answering.max_new_tokens, answering.per_token)
     if answering.blind == "lm":
-        return BlindModelPredictor(load_llm(answering.llm, server_model=answering.llm_model), config)
+        return blind_model_predictor(load_llm(answering.llm, server_model=answering.llm_model), config)
     encoder = _encoder(answering)
     engine = load_engine(answering.llm, llm_model=answering.llm_model, encoder=encoder)
-    engine = replace(engine, encoder=ClipEncoder(encoder, EncodingCache(max_bytes=CACHE_BYTES)))
+    engine = replace(engine, encoder=ClipEncoder(encoder, EncodingCache(max_bytes=CACHE_BYTES), engine.encoder.reader))
     return AssistantPredictor(engine, out / "clips", config)
 
 

@@ -7,13 +7,14 @@ upright source image (x right, y down), angles are degrees.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from motionqa.data.reading import ClipTokens, MotionReading
 from motionqa.data.skeleton import Skeleton
 
 Array = np.ndarray
@@ -306,6 +307,8 @@ class ClipEncoding:
     report: MotionReport
     notes: tuple[str, ...] = ()
     timings_s: dict[str, float] = field(default_factory=dict)
+    reading: MotionReading | None = None
+    """What the reader sees in the movement; read afresh, never stored."""
 
 
 # ------------------------------------------------------------------------------------------- chatting
@@ -324,10 +327,12 @@ class Conversation:
     """Messages in order, as the language model is shown them."""
 
     turns: tuple[Turn, ...] = ()
+    clip: ClipTokens | None = None
+    """Learned tokens of the clip that it is about, for models that read them."""
 
     def plus(self, role: Literal["system", "user", "assistant"], text: str) -> Conversation:
         """The same conversation with one more message."""
-        return Conversation((*self.turns, Turn(role, text)))
+        return replace(self, turns=(*self.turns, Turn(role, text)))
 
     def as_messages(self) -> list[dict[str, str]]:
         """`[{"role": …, "content": …}]`, the form chat templates and servers take."""

@@ -18,6 +18,8 @@ from motionqa.encoders.lift import along_the_ray, from_image, place_in_space, re
 from motionqa.encoders.lifter import LifterConfig, Network
 from motionqa.encoders.people import PeopleConfig, PersonChoice, choose_person, find_people
 from motionqa.encoders.pose import PersonPose, PoseConfig, estimate_pose
+from motionqa.encoders.reader.read import Reader
+from motionqa.encoders.reader.words import read_clip as read_movement
 
 Progress = Callable[[str, float], object]
 """Called with the stage's name and the share of it that is done, 0 to 1."""
@@ -54,11 +56,15 @@ class EncoderConfig:
 
 
 class ClipEncoder:
-    """Encodes videos and motion files alike. Holds no state but its configuration and the cache."""
+    """Encodes videos and motion files alike. Holds no state but its configuration, its reader and the cache."""
 
-    def __init__(self, config: EncoderConfig = EncoderConfig(), cache: EncodingCache | None = None) -> None:
+    def __init__(
+        self, config: EncoderConfig = EncoderConfig(), cache: EncodingCache | None = None, reader: Reader | None = None
+    ) -> None:
         self.config = config
         self.cache = cache
+        self.reader = reader
+        """Names the actions; like the report, what it reads is not stored but read again in milliseconds."""
 
     def encode(
         self,
@@ -83,7 +89,7 @@ class ClipEncoder:
         if self.cache and (known := self.cache.load(key, lambda pose: measure(pose, config))):
             progress("known already", 1.0)
             known = replace(known, name=path.name, timings_s={"cache": time.perf_counter() - started})
-            return _with_scene(known)
+            return self._read(_with_scene(known), config)
         read = _encode_motion if looks_like_motion_file(path) else _encode_video
         encoding = read(path, config, progress)
         if self.cache:
@@ -92,7 +98,12 @@ class ClipEncoder:
             except OSError as error:
                 note = f"The encoding could not be kept for next time ({error})."
                 encoding = replace(encoding, notes=(*encoding.notes, note))
-        return _with_scene(encoding)
+        return self._read(_with_scene(encoding), config)
+
+    def _read(self, encoding: ClipEncoding, config: EncoderConfig) -> ClipEncoding:
+        """The encoding with what the reader sees in it."""
+        reading = read_movement(encoding.pose3d, encoding.report, self.reader, lambda pose: measure(pose, config))
+        return replace(encoding, reading=reading)
 
 
 def measure(pose: Pose3D, config: EncoderConfig) -> MotionReport:

@@ -28,6 +28,7 @@ from motionqa.encoders.flow.heads import FlowActionNet, FlowGaitNet
 from motionqa.encoders.flow.hmore import FlowConfig, HMoRe
 from motionqa.encoders.heads import ActionHead, EmbeddingHead, MotionModel, TemporalTransformer
 from motionqa.encoders.mlp_lifter import MLPLifter
+from motionqa.encoders.reader.network import MotionReader, ReaderConfig
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SECTIONS = ("lifter", "usage", "recipe", "data", "scores")
@@ -38,6 +39,8 @@ SIZED = {
     "flow_gait": FlowGaitNet,
 }
 """Networks that are made from their `sizes` alone."""
+CONFIGURED = {DSTformer: "dstformer", HMoRe: "hmore", HuMoCon: "humocon", MotionReader: "reader"}
+"""Networks that are made from a configuration."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,8 @@ class ModelDir:
     recipe: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
+    weights_sha256: str = ""
+    """Of the file of weights: which version this is."""
 
 
 def save_model_dir(
@@ -108,7 +113,7 @@ def load_model_dir(folder: Path) -> ModelDir:
         raise
     except (SafetensorError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{folder}: the weights do not fit the network that {CONFIG} describes: {error}") from error
-    return ModelDir(model.eval(), *(config[k] for k in SECTIONS))
+    return ModelDir(model.eval(), *(config[k] for k in SECTIONS), config["weights_sha256"])
 
 
 def require_finite(state: Mapping[str, Tensor], what: str) -> None:
@@ -136,21 +141,17 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _network(model: nn.Module) -> tuple[str, dict[str, Any]]:
     """The name and sizes that `_build` makes the same network from."""
-    if isinstance(model, DSTformer):
-        return "dstformer", asdict(model.config)
-    if isinstance(model, MotionModel) and isinstance(model.head, ActionHead):
-        return "action", {"backbone": asdict(model.backbone.config), "head": model.head.sizes}
-    if isinstance(model, MotionModel) and isinstance(model.head, EmbeddingHead):
-        return "embedding", {"backbone": asdict(model.backbone.config), "head": model.head.sizes}
-    if isinstance(model, HMoRe):
-        return "hmore", asdict(model.config)
-    if isinstance(model, HuMoCon):
-        return "humocon", asdict(model.config)
+    for kind, name in CONFIGURED.items():
+        if isinstance(model, kind):
+            return name, asdict(model.config)
+    if isinstance(model, MotionModel) and isinstance(model.head, ActionHead | EmbeddingHead):
+        name = "action" if isinstance(model.head, ActionHead) else "embedding"
+        return name, {"backbone": asdict(model.backbone.config), "head": model.head.sizes}
     if isinstance(model, MLPLifter | TemporalTransformer | FlowActionNet | FlowGaitNet):
         return next(name for name, kind in SIZED.items() if kind is type(model)), model.sizes
     raise ValueError(
-        "a model directory holds a DSTformer, alone or with a head, a baseline, H-MoRe, a network over its flow, or "
-        f"HuMoCon; not a {type(model).__name__}"
+        "a model directory holds a DSTformer, alone or with a head, a baseline, H-MoRe, a network over its flow, "
+        f"HuMoCon, or a reader; not a {type(model).__name__}"
     )
 
 
@@ -164,11 +165,13 @@ def _build(network: str, sizes: dict[str, Any]) -> nn.Module:
         return HMoRe(FlowConfig(**sizes))
     if network == "humocon":
         return HuMoCon(HuMoConConfig.of(sizes))
+    if network == "reader":
+        return MotionReader(ReaderConfig.of(sizes))
     if network in SIZED:
         return SIZED[network](**sizes)
     raise ValueError(
         f"network is {network!r}, expected dstformer, action, embedding, mlp or transformer, or of the flow branch "
-        "hmore, flow_action or flow_gait, or humocon"
+        "hmore, flow_action or flow_gait, humocon, or reader"
     )
 
 

@@ -40,7 +40,7 @@ def fit_predict(
 
 
 def leave_groups_out(
-    x: Float[Array, "N F"], labels: Int[Array, "N"], groups: Sequence[object], classes: int
+    x: Float[Array, "N F"], labels: Int[Array, "N"], groups: Sequence[object], classes: int, decay: float = 0.01
 ) -> Int[Array, "N"]:
     """A prediction for every row by a head that saw no row of its group. ValueError for a single group."""
     names = list(dict.fromkeys(groups))
@@ -50,7 +50,7 @@ def leave_groups_out(
     out = np.zeros(len(labels), dtype=int)
     for k in range(len(names)):
         held = own == k
-        out[held] = fit_predict(x[~held], labels[~held], x[held], classes)
+        out[held] = fit_predict(x[~held], labels[~held], x[held], classes, decay)
     return out
 
 

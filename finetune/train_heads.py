@@ -28,7 +28,7 @@ from motionqa.data.schema import InputError
 from motionqa.encoders.dstformer import SIZES, DSTformer
 from motionqa.encoders.heads import ActionHead, EmbeddingHead, MotionModel, TemporalTransformer, supervised_contrastive
 from motionqa.encoders.model_dir import load_model_dir, save_model_dir
-from motionqa.finetune.training import LoopConfig, fit
+from motionqa.finetune.training import LoopConfig, fit, recipe_of
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def train(config: HeadConfig) -> nn.Module:
         loop = replace(loop, muon_rate=loop.muon_rate * share)
     model = fit(model, stage.batch, stage.losses, loop, config.out, groups=groups, matrices=matrices)
     about = {"task": config.task, "classes": stage.task.classes, "frames": config.frames}
-    save_model_dir(config.out / "model", model, usage=about, recipe=config)
+    save_model_dir(config.out / "model", model, usage=about, recipe=recipe_of(config))
     return model
 
 

@@ -10,7 +10,7 @@ from motionqa.assistant.coaching.coach import (
     Critique,
     assess,
     coach,
-    with_findings,
+    coaching_facts,
     write_critique,
 )
 from motionqa.assistant.coaching.critique import note, objection
@@ -101,6 +101,13 @@ def test_a_clean_set_is_praised_and_not_corrected() -> None:
     assert "Nothing that could be judged needs correcting." in critique.opening
 
 
+def test_hips_held_high_are_not_praised_for_not_sagging() -> None:
+    critique = coach(encoded(made.push_up_set((1, 1, 1), sag_deg=-38)), "push_up")
+    assert "pike" in {f.id for f in critique.assessment.of_kind("fault")}
+    assert "sag" in {f.id for f in critique.assessment.of_kind("good")}
+    assert "do not sag" not in critique.praise
+
+
 def test_every_number_of_the_whole_critique_is_measured(sagging: Assessment) -> None:
     critique: Critique = write_critique(sagging)
     sources = [f.text for f in sagging.findings] + [note(f) for f in sagging.of_kind("fault")]
@@ -109,6 +116,10 @@ def test_every_number_of_the_whole_critique_is_measured(sagging: Assessment) -> 
 
 
 def test_the_chat_goes_on_from_the_findings(sagging: Assessment) -> None:
-    facts = with_findings(write_critique(sagging)).report.facts
-    assert any(f.topic == "coaching" and "hips sag" in f.text for f in facts)
-    assert any("Drill" in f.text or "mend" in f.text for f in facts)
+    facts = coaching_facts(write_critique(sagging))
+    fault = sagging.of_kind("fault")[0]
+    assert fault.check is not None
+    texts = " ".join(f.text for f in facts)
+    for said in (fault.text, fault.check.cue, fault.check.drill, fault.check.cause, fault.check.why):
+        assert said in texts
+    assert {f.topic for f in facts} == {"coaching"}

@@ -95,6 +95,34 @@ def test_a_repetition_cut_off_by_the_clip_is_told_but_not_counted() -> None:
     assert any("cut off by the start or end" in f.text for f in found.findings)
 
 
+def test_an_arm_hidden_at_the_bottom_does_not_hide_the_repetition() -> None:
+    clip = encoded(made.push_up_set((1, 1, 1, 1, 1), out_s=0.35, back_s=0.35, rest_s=0.1))
+    pose = clip.pose3d
+    confidence = pose.confidence.copy()
+    height = pose.xyz_m[:, pose.skeleton.index("left_shoulder"), 1]
+    low = height < np.median(height)
+    for joint in ("left_elbow", "left_wrist"):
+        confidence[low, pose.skeleton.index(joint)] = 0
+    found = assess(replace(clip, pose3d=replace(pose, confidence=confidence)), "push_up")
+    whole = assess(clip, "push_up")
+    assert len(found.table) == len(whole.table) == 5
+    assert found.table[2].range == pytest.approx(whole.table[2].range, abs=8)
+
+
+def test_where_the_elbows_show_nothing_push_ups_are_counted_on_the_shoulders() -> None:
+    clip = encoded(made.push_up_set((1, 1, 1)))
+    pose = clip.pose3d
+    still = pose.xyz_m.copy()
+    for side in ("left", "right"):  # a detector that leaves the arm as it was at the top
+        shoulder = pose.skeleton.index(f"{side}_shoulder")
+        for joint in (f"{side}_elbow", f"{side}_wrist"):
+            k = pose.skeleton.index(joint)
+            still[:, k] = still[:, shoulder] + (pose.xyz_m[0, k] - pose.xyz_m[0, shoulder])
+    found = assess(replace(clip, pose3d=replace(pose, xyz_m=still)), "push_up")
+    assert found.counted.quantity == "shoulder_height"
+    assert len(found.table) == 3
+
+
 def test_a_clip_that_begins_with_the_movement_is_not_blamed_for_its_start() -> None:
     whole = encoded(made.curl_set((1, 1), rest_s=0.4))
     pose = whole.pose3d

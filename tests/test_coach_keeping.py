@@ -93,7 +93,8 @@ def test_the_report_holds_everything_and_fetches_nothing(tmp_path: Path) -> None
     reference = encoded(made.squat_set((1, 1)), "good <b>.bvh")
     critique = coach(encoded(made.squat_set((1, 1), knee_deg=75)), "squat", reference=reference)
     page = report_html(critique, history.of("Ann", "squat"))
-    assert critique.corrections[0].text in page
+    assert critique.corrections[0].finding.text in page
+    assert "<b>Drill:</b>" in page
     assert page.count("not medical advice") == 1
     assert "good &lt;b&gt;.bvh" in page
     assert "Over time" in page

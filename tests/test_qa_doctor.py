@@ -40,6 +40,19 @@ def test_missing_and_truncated_motions_are_counted_together(tmp_path: Path) -> N
     assert "amass/KIT: 1 of 1 sequences of BABEL missing" in lines(health, "warning")
 
 
+def test_motions_of_another_length_than_babel_states_are_found(tmp_path: Path) -> None:
+    data = trees.babel_qa(tmp_path)
+    assert "BABEL's dur: that of 1 motions is the length of their AMASS file" in lines(check_data(data), "ok")
+    trees.amass_npz(data / "amass/CMU/91/91_48_poses.npz", 361, 100.0)  # recorded at 120: every moment would be late
+    found = lines(check_data(data), "warning")
+    assert "BABEL's dur: 1 of 1 motions are not as long as BABEL says" in found
+    assert "7644: 3.61 s in 91_48_poses.npz, 3.00 s in BABEL" in found
+    babel = json.loads((data / "train.json").read_text())
+    del babel["7644"]["dur"]
+    (data / "train.json").write_text(json.dumps(babel))
+    assert "motion 7644: no dur in seconds" in lines(check_data(data), "error")
+
+
 def test_a_broken_question_file_does_not_stop_the_check_of_the_others(tmp_path: Path) -> None:
     data = trees.babel_qa(tmp_path)
     path = data / "BABELQA_val.json"

@@ -7,7 +7,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -168,6 +168,45 @@ def test_a_model_that_is_gone_stops_the_run_but_missing_clips_do_not(tmp_path: P
     assert len(account.merged.failed) == 18
 
 
+class SideBySide(FakePredictor):
+    """Answers that depend on which questions stand together, as sums in bfloat16 do."""
+
+    def answer_together(self, questions: Sequence[Question]) -> tuple[Prediction, ...]:
+        if any(q.id in self.fails for q in questions):
+            raise RuntimeError("out of memory")
+        return tuple(Prediction(q.id, f"{k} of {len(questions)}") for k, q in enumerate(questions))
+
+
+def test_questions_answered_side_by_side_keep_their_group_when_resumed_in_its_middle(tmp_path: Path) -> None:
+    whole = predict(BENCHMARK, SideBySide(), tmp_path / "whole").merged
+    assert {p.answer for p in whole.predictions} == {"0 of 3", "1 of 3", "2 of 3"}
+
+    def halt(done: int, *_: object) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    assert predict(BENCHMARK, SideBySide(), tmp_path / "broken", progress=halt).answered == 5
+    account = predict(BENCHMARK, SideBySide(), tmp_path / "broken")
+    assert (account.answered, account.known) == (13, 5)
+    assert account.merged.path.read_bytes() == whole.path.read_bytes()
+
+
+def test_a_group_that_fails_is_counted_question_by_question_and_tried_again_on_demand(tmp_path: Path) -> None:
+    account = predict(BENCHMARK, SideBySide(fails=("q000",)), tmp_path)
+    assert account.failures == {"RuntimeError: out of memory": 3}
+    assert predict(BENCHMARK, SideBySide(), tmp_path, retry_failed=True).answered == 3
+
+
+def test_a_group_whose_answers_are_to_other_questions_is_caught(tmp_path: Path) -> None:
+    class Mixed(SideBySide):
+        def answer_together(self, questions: Sequence[Question]) -> tuple[Prediction, ...]:
+            return super().answer_together(questions)[:-1]
+
+    account = predict(BENCHMARK, Mixed(), tmp_path)
+    assert len(account.merged.failed) == 18
+    assert "asked and answered different questions" in account.merged.failed[0].error
+
+
 def test_another_configuration_in_the_same_folder_is_refused_with_both_values(tmp_path: Path) -> None:
     predict(BENCHMARK, FakePredictor(), tmp_path)
     with pytest.raises(InputError, match=r"predictor\.kind was 'fake' and is now 'other'"):
@@ -206,6 +245,20 @@ def test_a_full_disk_ends_the_run_with_an_account_and_it_can_be_gone_on_with(
     assert "No space left" in account.stopped
     assert account.answered == 7
     assert len(account.merged.missing) == 11
+    assert predict(BENCHMARK, FakePredictor(), tmp_path).merged.path.read_bytes() == uninterrupted
+
+
+def test_a_disk_that_is_found_full_only_at_the_end_is_in_the_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uninterrupted: bytes
+) -> None:
+    def full(_: PredictionsFile) -> None:
+        monkeypatch.undo()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(PredictionsFile, "sync", full)
+    account = predict(BENCHMARK, FakePredictor(), tmp_path)
+    assert "No space left" in account.stopped
+    assert "run the same command again" in account.stopped
     assert predict(BENCHMARK, FakePredictor(), tmp_path).merged.path.read_bytes() == uninterrupted
 
 

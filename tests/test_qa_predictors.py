@@ -8,22 +8,24 @@ from pathlib import Path
 import pytest
 
 from motionqa.assistant.examples import write_trc
+from motionqa.assistant.llm import LocalModel
 from motionqa.assistant.session import Engine
 from motionqa.data.cache import EncodingCache
 from motionqa.data.motion_files.read import MotionOverrides
 from motionqa.data.synthetic.motions import render, squats
 from motionqa.encoders.clip_encoder import ClipEncoder, EncoderConfig
-from motionqa.eval.qa.predict import predict
+from motionqa.eval.qa.predict import GroupPredictor, predict
 from motionqa.eval.qa.predictors import (
     AnswerConfig,
     AssistantPredictor,
     BlindModelPredictor,
     RulePredictor,
+    blind_model_predictor,
     how_to_read,
     short_answer,
 )
 from motionqa.eval.qa.question import Benchmark, ClipFile, Question
-from motionqa.tests.fake_models import ScriptedModel
+from motionqa.tests.fake_models import ScriptedModel, tiny_model_directory
 from motionqa.tests.small_benchmark import LetterEmbedder, WeighingScript, small_benchmark
 
 OPEN = Question("open", "squats", "How many squats does the person do?", "3", "number")
@@ -152,3 +154,49 @@ def test_rules_run_through_the_same_command(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_models_words_become_an_answer_as_benchmarks_write_it(said: str, answer: str) -> None:
     assert short_answer(said) == answer
+
+
+def test_a_truncated_npz_is_a_failure_of_its_clip_and_the_others_are_answered(tmp_path: Path, squat_file: Path) -> None:
+    from motionqa.tests.benchmark_trees import amass_npz
+    from motionqa.tests.video_files import cut_off
+
+    broken = amass_npz(tmp_path / "broken.npz", 60, 30.0)
+    cut_off(broken, 0.6)
+    places = {"squats": squat_file, "broken": broken}
+    questions = (replace(OPEN, id="a", clip="broken"), OPEN, replace(OPEN, id="b", clip="broken"))
+    benchmark = Benchmark("two", "test", questions, (), (), (), lambda q: ClipFile(places[q.clip]))
+    account = predict(benchmark, assistant(ScriptedModel("three"), tmp_path), tmp_path / "out")
+    assert [p.id for p in account.merged.failed] == ["a", "b"]
+    assert all(p.error.startswith("clip: ") and "broken.npz" in p.error for p in account.merged.failed)
+    assert (account.answered, account.merged.missing, account.stopped) == (3, (), "")
+
+
+def test_a_model_of_this_machine_replies_side_by_side_what_it_replies_one_by_one(tmp_path: Path) -> None:
+    import torch
+
+    llm = LocalModel(tiny_model_directory(tmp_path), name="tiny")
+    llm.model.to(torch.float32)  # type: ignore[arg-type]  # in bfloat16 nearly equal words may change places
+    for weight in llm.model.parameters():  # as drawn, so small that every prompt gets the same reply
+        weight.data *= 20 if weight.ndim > 1 else 1
+    texts = ("a b c", "d", "e f g h a b c d", *("a " * k + "b" for k in range(1, 18)))
+    questions = tuple(Question(f"q{k}", "clip", text, "", "t") for k, text in enumerate(texts))
+    quick = blind_model_predictor(llm, AnswerConfig(4))
+    assert isinstance(quick, GroupPredictor)
+    alone = BlindModelPredictor(llm, AnswerConfig(4)).look_at(None)
+    said = [p.answer for p in quick.answer_together(questions)]
+    assert said == [alone(q).answer for q in questions]
+    assert len(set(said)) > 1
+    assert quick.settings["side_by_side"] == 16
+    assert not isinstance(blind_model_predictor(ScriptedModel("x")), GroupPredictor)
+
+
+def test_questions_with_options_are_weighed_also_within_a_group(tmp_path: Path) -> None:
+    llm = LocalModel(tiny_model_directory(tmp_path), name="tiny")
+    closed = Question("closed", "clip", "a", "b", "t", options=("b", "c d"))
+    free = Question("free", "clip", "a", "b", "t")
+    predictor = blind_model_predictor(llm)
+    assert isinstance(predictor, GroupPredictor)
+    first, second = predictor.answer_together((closed, free))
+    assert (first.id, second.id) == ("closed", "free")
+    assert dict(first.scores) == dict(predictor.look_at(None)(closed).scores)
+    assert not second.scores

@@ -12,12 +12,13 @@ import pytest
 from motionqa.assistant.skeleton_strip import as_data_uri, skeleton_strip
 from motionqa.data.schema import InputError
 from motionqa.data.synthetic.motions import render, squats
-from motionqa.eval.qa.judge import Judged, save_judged
+from motionqa.eval.qa.costs import _score_rows
+from motionqa.eval.qa.judge import Judged, answer_sha256, save_judged
 from motionqa.eval.qa.judge_prompt import OURS
 from motionqa.eval.qa.judge_server import Verdict
 from motionqa.eval.qa.offline_judge import OfflineJudge
 from motionqa.eval.qa.predict import predict
-from motionqa.eval.qa.predictions import to_line
+from motionqa.eval.qa.predictions import MERGED, read_predictions, to_line
 from motionqa.eval.qa.question import ClipFile, Prediction
 from motionqa.eval.qa.steps import ScoreConfig, check_run, cut_to, report_run, score_run
 from motionqa.tests.small_benchmark import FakePredictor, small_benchmark
@@ -103,12 +104,26 @@ def test_bars_have_intervals_and_one_row_a_type(run: Path) -> None:
 def test_a_judges_verdicts_join_the_table_and_its_failures_do_not_lower_it(run: Path) -> None:
     ids = [q.id for q in BENCHMARK.questions if q.id != "q004"]
     verdicts = tuple(Verdict(i, True, 5.0) if k else Verdict(i, error="no reply") for k, i in enumerate(ids))
-    save_judged(Judged("gpt-x", ("gpt-x-1",), "p", OURS.sha256, verdicts, 1), run)
+    answers = {p.id: answer_sha256(p) for p in read_predictions(run / MERGED)}
+    save_judged(Judged("gpt-x", ("gpt-x-1",), "p", OURS.sha256, verdicts, 1, answers_sha256=answers), run)
     _, table, values = reported(run)
     figure = next(f for f in values["table"]["figures"] if f["protocol"] == "judge: gpt-x" and f["kind"] == "overall")
     assert (figure["value"], figure["n"]) == (1.0, 16)
     assert "gpt-x gave no verdict on 1 answers and was not asked about 1" in table
     assert OURS.sha256[:12] in table
+
+
+def test_verdicts_on_other_answers_are_refused(run: Path) -> None:
+    given = read_predictions(run / MERGED)
+    verdicts = tuple(Verdict(p.id, True, 5.0) for p in given if not p.error)
+    answers = {p.id: answer_sha256(p) for p in given}
+    save_judged(Judged("gpt-x", (), "p", OURS.sha256, verdicts, 1, answers_sha256=answers), run)
+    assert score_run(BENCHMARK, run, ScoreConfig()).table.figure("judge: gpt-x").value == 1.0
+    changed = [replace(p, answer="else") if p.id == "q002" else p for p in given]
+    others = run / "others.jsonl"
+    others.write_text("".join(to_line(p) + "\n" for p in changed))
+    with pytest.raises(InputError, match=r"gpt-x judged other answers than these: 1 question \(q002\) is changed"):
+        score_run(BENCHMARK, run, ScoreConfig(), others)
 
 
 def test_the_offline_judge_is_named_as_not_comparable_with_its_agreement(run: Path) -> None:
@@ -138,6 +153,13 @@ def test_scoring_a_folder_of_other_questions_is_refused_with_both(run: Path) -> 
     with pytest.raises(InputError, match=r"answers to 18 .*about 18 of small val"):
         check_run(run, replace(BENCHMARK, split="val"))
     assert "no figure of the benchmark" in cut_to(BENCHMARK, 4).notes[-1]
+
+
+def test_the_cost_of_a_run_is_counted_for_a_thousand_questions(tmp_path: Path) -> None:
+    rows = {r.id: r for r in _score_rows(BENCHMARK, tmp_path / "run")}
+    assert all(r.value and r.value > 0 and r.command and r.split for r in rows.values())
+    line = len(to_line(Prediction("q000", "walk")))
+    assert line * 0.5 < (rows["a question: its line"].value or 0) < line * 8
 
 
 def test_the_strip_shows_the_figure_at_different_moments() -> None:

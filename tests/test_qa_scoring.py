@@ -188,6 +188,19 @@ def test_scores_in_some_predictions_only_are_an_error_not_a_smaller_n() -> None:
     assert table.figure("exact string").value == 1
 
 
+def test_scores_without_answers_are_no_wrong_answers() -> None:
+    questions = [question(i, options=("yes", "no")) for i in range(2)]
+    scores = {"yes": 0.0, "no": -1.0}
+    scored_only = [Prediction(q.id, scores=scores) for q in questions]
+    table = score_predictions(benchmark(questions, EXACT, CLOSED_SET), scored_only).table
+    assert table.skipped == ("exact string: the predictions have scores of the options only, no answers",)
+    assert {f.protocol for f in table.figures} == {"closed set"}
+    with pytest.raises(InputError, match=r"exact string: 1 prediction \(q1\) is without an answer but with scores"):
+        score_predictions(benchmark(questions, EXACT), [Prediction("q0", "yes", scores), scored_only[1]])
+    silent = score_predictions(benchmark(questions, EXACT), [Prediction(q.id, "") for q in questions]).table
+    assert silent.figure("exact string").value == 0  # nothing said is a wrong answer
+
+
 # ------------------------------------------------------------------------------------------------ statistics
 
 

@@ -100,6 +100,8 @@ def test_two_ray_workers_give_the_bytes_of_one_process_even_if_one_is_killed(tmp
     assert marker.exists()
     assert killed.merged.path.read_bytes() == one
     assert killed.answered == 18
+    # Ray keeps the processors of the killed actor; another step of the same command must not wait for them.
+    assert predict_on_ray(BENCHMARK, FakePredictor, settings, True, tmp_path / "after", 2).answered == 18
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -15,37 +15,58 @@ from motionqa.data.skeleton import H36M_17, convert
 
 Array = np.ndarray
 WIDTH = 680
-INK, FAINT, FAULT, GOOD, OWN, OTHER = "#333", "#d8dbe2", "#c0392b", "#2e8b57", "#2f6fb3", "#e08a1e"
+INK = "currentColor"
+"""Text takes the page's colour, so that light, dark and print all work."""
+FAULT, GOOD, OWN, OTHER = "#d0483a", "#2e9b5f", "#3d82cc", "#e08a1e"
+Link = Callable[[float, float], str]
+"""An address that shows the clip from a start to an end, in seconds."""
 
 
-def signal_chart(
+def timeline(
     times_s: Float[Array, "T"],
-    values: Float[Array, "T"],
+    values: Float[Array, "T"] | None,
     table: Sequence[RepetitionRow],
     faults: Sequence[Finding],
     unit: str,
+    link: Link | None = None,
 ) -> str:
-    """What the repetitions were counted on, each repetition shaded and numbered, fault moments marked."""
-    height, pad = 150, 34
-    x = _scale(times_s[0], times_s[-1], pad, WIDTH - 8)
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    y = _scale(low, max(high, low + 1), height - 24, 14)
+    """Every repetition shaded, red where it fails a check, and fault moments as dots, over what was counted.
+
+    Without `values` (strides, holds) there are the repetitions alone. With `link` repetitions and dots lead to their
+    moments.
+    """
+    height, pad = (150, 34) if values is not None else (74, 34)
+    x = _scale(times_s[0], times_s[-1], pad, WIDTH - 12)
     parts = []
     for row in table:
         a, b = x(row.start_s), x(row.end_s)
-        shade = "#f6dedb" if row.faults else "#dff0e5"
-        parts.append(f'<rect x="{a:.1f}" y="10" width="{max(b - a, 1):.1f}" height="{height - 34}" fill="{shade}"/>')
-        parts.append(_text((a + b) / 2, height - 26, str(row.number), "middle", 10))
-    points = " ".join(f"{x(t):.1f},{y(v):.1f}" for t, v in zip(times_s, values, strict=True) if np.isfinite(v))
-    parts.append(f'<polyline points="{points}" fill="none" stroke="{OWN}" stroke-width="1.8"/>')
+        bar = f'<rect x="{a:.1f}" y="10" width="{max(b - a - 1, 1):.1f}" height="{height - 34}" '
+        bar += f'fill="{FAULT if row.faults else GOOD}" fill-opacity="0.2"/>'
+        bar += _text((a + b) / 2, height - 28, str(row.number), "middle", 10)
+        parts.append(_linked(bar, link, row.start_s, row.end_s, f"repetition {row.number}"))
+    dots, level = [], np.full(len(times_s), 0.5) if values is None else np.nan_to_num(values)
+    low, high = (0.0, 1.0) if values is None else (float(np.nanmin(values)), float(np.nanmax(values)))
+    y = _scale(low, max(high, low + 1), height - 24, 14)
+    if values is not None:
+        points = " ".join(f"{x(t):.1f},{y(v):.1f}" for t, v in zip(times_s, values, strict=True) if np.isfinite(v))
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{OWN}" stroke-width="1.8" '
+                     'pointer-events="none"/>')  # fmt: skip
+        parts += [_text(pad - 5, y(v) + 3, f"{v:.0f}", "end", 10) for v in (low, high)]
     for finding in faults:
-        for moment in finding.moments:
-            value = float(np.interp(moment.at_s, times_s, np.nan_to_num(values)))
-            title = f"{finding.title}, {moment.at_s:.1f} s"
-            parts.append(_dot(x(moment.at_s), y(value), FAULT, title))
-    parts += [_text(pad - 5, y(v) + 3, f"{v:.0f}", "end", 10) for v in (low, high)]
-    parts += [_text(x(t), height - 8, f"{t:.0f} s", "middle", 10) for t in np.linspace(times_s[0], times_s[-1], 6)]
-    return _svg(WIDTH, height, parts, f"{unit} over time")
+        for m in finding.moments:
+            title = f"{finding.title}, {m.at_s:.1f} s"
+            dot = _dot(x(m.at_s), y(float(np.interp(m.at_s, times_s, level))), FAULT, title)
+            dots.append(_linked(dot, link, m.at_s - 0.5, m.at_s + 0.5, title))
+    seconds = np.linspace(times_s[0], times_s[-1], 6)
+    digits = 0 if seconds[-1] - seconds[0] > 8 else 1
+    parts += [*dots, *(_text(x(t), height - 8, f"{t:.{digits}f} s", "middle", 10) for t in seconds)]
+    return _svg(WIDTH, height, parts, f"repetitions: {unit} over time" if unit else "repetitions over time")
+
+
+def _linked(part: str, link: Link | None, start_s: float, end_s: float, label: str) -> str:
+    if link is None:
+        return part
+    return f'<a href="{link(start_s, end_s)}" aria-label="{html.escape(label)}">{part}</a>'
 
 
 def progress_chart(past: Sequence[PastAssessment], name: str) -> str:

@@ -154,17 +154,19 @@ def write_critique(
     return Critique(found, opening, corrections, praise, wording, comparison)
 
 
-def with_findings(critique: Critique) -> ClipEncoding:
-    """The encoding with the findings among its facts, so that questions in the chat go on from the critique."""
-    found = critique.assessment
-    facts = tuple(
-        Fact(f.text, "coaching", f.start_s, f.end_s, f.joints, f.value, f.unit or "", 0.9 if f.kind == "fault" else 0.6)
-        for f in found.findings
-    )
-    advice = tuple(
-        Fact(f"To mend it: {f.check.cue} {f.check.drill}", "coaching", f.start_s, f.end_s, f.joints, salience=0.7)
-        for f in found.of_kind("fault")
-        if f.check
-    )
-    report = found.encoding.report
-    return replace(found.encoding, report=replace(report, facts=(*facts, *advice, *report.facts)))
+TOPIC = "coaching"
+
+
+def coaching_facts(critique: Critique) -> tuple[Fact, ...]:
+    """The findings, and what to do about the faults, as facts that questions in the chat are answered from."""
+    out = []
+    for f in critique.assessment.findings:
+        if f.title == "Count":
+            continue  # the clip's own facts say it
+        salience = 0.9 if f.kind == "fault" else 0.6
+        out.append(Fact(f.text, TOPIC, f.start_s, f.end_s, f.joints, f.value, f.unit or "", salience))
+        if f.kind == "fault" and f.check:
+            why = f"{f.title}: the likely cause is {f.check.cause}; it matters because {f.check.why}."
+            mend = f"To correct {f.title.lower()}: {f.check.cue} Drill: {f.check.drill}"
+            out += [Fact(text, TOPIC, f.start_s, f.end_s, f.joints, salience=0.7) for text in (why, mend)]
+    return tuple(out)

@@ -120,7 +120,10 @@ def opening(
 
 def praise(findings: tuple[Finding, ...]) -> str:
     """The good points in one or two sentences, fatigue and the like after them; what can not be judged last."""
-    good = [f.check.good for f in findings if f.kind == "good" and f.check]
+    # Hips that do not sag are no praise where they are held too high.
+    missed = {(f.check.quantity, f.check.phase) for f in findings if f.kind == "fault" and f.check}
+    good = [f.check.good for f in findings
+            if f.kind == "good" and f.check and (f.check.quantity, f.check.phase) not in missed]  # fmt: skip
     parts = [f"Good: {listed(good)}."] if good else []
     parts += [f.text for f in findings if f.kind == "note" and f.title in ("Fatigue", "Pace", "Tempo", "Symmetry")]
     hidden = [f for f in findings if f.kind == "unjudged"]

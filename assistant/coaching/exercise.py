@@ -46,7 +46,7 @@ class RepetitionRule:
     during: tuple[Bounds, ...]
     """What must hold during a repetition, so that getting into position is not one."""
     instead: RepetitionRule | None = None
-    """What is counted on where the quantity is not seen."""
+    """What is counted on where the quantity is not seen, or shows no repetition."""
 
 
 @dataclass(frozen=True)

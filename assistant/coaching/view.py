@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from motionqa.data.schema import ClipEncoding
 from motionqa.encoders.kinematics.body import Body, unit
@@ -85,7 +86,7 @@ def see(encoding: ClipEncoding, body: Body) -> Sight:
     if pose.planar:
         return Sight("side" if body.side_view else "front", 0.6, _ahead_side(body), seen, False)
     across = [unit(body[f"left_{j}"] - body[f"right_{j}"]) for j in ("hip", "shoulder")]
-    depth = np.nanmean(np.stack([line[:, 2] for line in across]), axis=0) if len(body) else np.zeros(0)
+    depth = _mean_seen([line[:, 2] for line in across])
     if not np.isfinite(depth).any():
         return Sight("oblique", 0.0, None, seen, pose.metric)
     middle = float(np.nanmedian(depth))
@@ -93,11 +94,18 @@ def see(encoding: ClipEncoding, body: Body) -> Sight:
     angle = float(np.degrees(np.arccos(np.clip(np.nanmedian(np.abs(depth)), 0, 1))))
     view: View = "side" if angle < SIDE_WITHIN_DEG else "oblique"
     if angle > 90 - FRONT_WITHIN_DEG:
-        sideways = np.nanmean(np.stack([line[:, 0] for line in across]), axis=0)
+        sideways = _mean_seen([line[:, 0] for line in across])
         view = "front" if np.nanmedian(sideways) > 0 else "back"
     border = min(abs(angle - SIDE_WITHIN_DEG), abs(angle - (90 - FRONT_WITHIN_DEG)))
     near = ("left" if middle > 0 else "right") if view != "front" and abs(middle) > 0.3 else None
     return Sight(view, min(1.0, 0.5 + border / 30), near, seen, pose.metric)
+
+
+def _mean_seen(series: list[Float[np.ndarray, "T"]]) -> Float[np.ndarray, "T"]:
+    """Mean over what is seen in each frame; NaN where nothing is."""
+    stacked = np.stack(series)
+    seen = np.isfinite(stacked).sum(axis=0)
+    return np.where(seen > 0, np.nansum(stacked, axis=0) / np.maximum(seen, 1), np.nan)
 
 
 def shoulder_width(body: Body) -> float:

@@ -11,7 +11,7 @@ from motionqa.assistant.coaching.exercise import Exercise
 from motionqa.assistant.coaching.findings import Finding, RepetitionRow
 from motionqa.assistant.coaching.observed import Observed
 from motionqa.assistant.coaching.quantities import QUANTITIES, Unit
-from motionqa.assistant.coaching.repetitions import Counted
+from motionqa.assistant.coaching.repetitions import Counted, Cycle
 from motionqa.assistant.coaching.wording import capital, shown
 
 Array = np.ndarray
@@ -20,6 +20,8 @@ FEWEST_FOR_DRIFT = 4
 RANGE_FALLS = 0.12
 TIME_GROWS = 0.25
 """Changes from the first to the last repetition, as a part of the median, that are told. Ours."""
+MOSTLY_SEEN = 0.8
+"""A side's range is told where it is seen in this part of a repetition."""
 UNEVEN_DEG = 12.0
 """Left and right ranges that differ by more than this are told. Ours; two view uncertainties."""
 
@@ -41,10 +43,23 @@ def rows(
         faults = tuple(f.id for f in findings if f.kind == "fault" and number in f.repetitions)
         unit = QUANTITIES[counted.quantity].unit if counted.quantity else ""
         out.append(
-            RepetitionRow(number, start, end, turn - start, end - turn, c.depth, unit, c.side,
+            RepetitionRow(number, start, end, turn - start, end - turn, _range_of(seen, counted, c), unit, c.side,
                           values.get(number, {}), faults)
         )  # fmt: skip
     return tuple(out)
+
+
+def _range_of(seen: Observed, counted: Counted, c: Cycle) -> float:
+    """How far a repetition goes, from the picture where the checks are read there, so that both agree."""
+    if not counted.quantity:
+        return c.depth
+    near = seen.sight.near_side if seen.sight.view == "side" else None
+    sides = (c.side or near,) if c.side or near else SIDES
+    if not QUANTITIES[counted.quantity].sided:
+        sides = ("",)
+    parts = [seen.values(counted.quantity, s or "")[c.start : c.end + 1] for s in sides]
+    ranges = [float(np.ptp(x[np.isfinite(x)])) for x in parts if np.isfinite(x).mean() > MOSTLY_SEEN]
+    return float(np.mean(ranges)) if ranges else c.depth
 
 
 def notes(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from motionqa.data.mocap.clip import Split
+from motionqa.data.mocap.clip import MocapClip, Split
 
 BANDAI_TEST_STYLES = frozenset({"youthful", "childish", "exhausted", "tired", "musical", "proud"})
 CMU_TEST_SUBJECTS = frozenset({"002"})
@@ -35,6 +35,13 @@ def split_of(source: str, clip_id: str, label: str, style: str, subject: str, of
         return "test"
     group = "/".join((source, label, style or subject or without_mirror(clip_id)))
     return "val" if _one_in(VALIDATION_SHARE, group) else "train"
+
+
+def half_of(clip: MocapClip) -> int:
+    """Which half of its collection's people, styles or clips a clip is in, for cross-fitting: 0 or 1."""
+    if clip.source in ("utd_mhad", "msr_action3d"):  # odd subjects train: every second of them
+        return int("".join(c for c in clip.subject if c.isdigit()) or 0) // 2 % 2
+    return int(_one_in(2, "/".join((clip.source, clip.subject or clip.style or without_mirror(clip.clip_id)))))
 
 
 def without_mirror(clip_id: str) -> str:

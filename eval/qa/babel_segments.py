@@ -8,7 +8,7 @@ part's name; hop counts as jump and lift as take up. Neighbours are the next seg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,18 +48,31 @@ class Segment:
 
 def read_segments(folder: Path) -> dict[str, tuple[Segment, ...]]:
     """Segments in order of time by BABEL id, from `train.json` and `val.json`; {} where neither is there."""
+    return {i: _segments(motion, f"{path}, motion {i}") for path, i, motion in _annotated(folder)}
+
+
+def read_durations(folder: Path) -> dict[str, float]:
+    """Seconds that BABEL states for each motion (`dur`), by BABEL id; {} where its files are not there."""
+    found = {}
+    for path, babel_id, motion in _annotated(folder):
+        try:
+            found[babel_id] = float(motion["dur"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}, motion {babel_id}: no dur in seconds; use the v1.0 release") from error
+    return found
+
+
+def _annotated(folder: Path) -> Iterator[tuple[Path, str, Any]]:
     places = (
         folder,
         folder / "babel_v1.0_release",
         folder / "babel",
         folder / "babel_v1-0_release" / "babel_v1.0_release",
     )
-    found: dict[str, tuple[Segment, ...]] = {}
     for name in ("train.json", "val.json"):
         path = next((p / name for p in places if (p / name).is_file()), None)
         for babel_id, motion in (load_dictionary(path) if path else {}).items():
-            found[babel_id] = _segments(motion, f"{path}, motion {babel_id}")
-    return found
+            yield path or folder, babel_id, motion
 
 
 def _segments(motion: Any, where: str) -> tuple[Segment, ...]:

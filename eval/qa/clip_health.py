@@ -30,6 +30,19 @@ def clip_fault(path: Path, deep: bool = False) -> str:
         return f"damaged ({type(error).__name__}: {str(error)[:80]})"
 
 
+def stated_seconds(path: Path) -> float | None:
+    """Length of an AMASS file by its frames and the rate it states, from headers alone; None where it does not say.
+
+    Raises for damaged files, of which `clip_fault` says what is wrong.
+    """
+    keys = npz_keys(path)
+    rate = next((k for k in FPS_KEYS if k in keys), None)
+    shapes = _headers(path)
+    frames = next((shapes[k][0] for k in ("poses", "trans", "pose_body") if shapes.get(k)), 0)
+    fps = float(load_npz(path, (rate,))[rate]) if rate else 0.0
+    return frames / fps if frames and fps > 0 else None
+
+
 def _npz_fault(path: Path, deep: bool) -> str:
     keys = npz_keys(path)
     if "v_template" in keys or "offsets" in keys or "joints" in keys:

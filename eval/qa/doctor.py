@@ -13,7 +13,8 @@ from typing import Literal
 
 from motionqa.data.schema import InputError
 from motionqa.eval.qa import activitynet_qa, babel_qa, humman_qa, movid_bench, mvbench
-from motionqa.eval.qa.clip_health import MOTION_SUFFIXES, VIDEO_SUFFIXES, clip_fault
+from motionqa.eval.qa.babel_segments import read_durations
+from motionqa.eval.qa.clip_health import MOTION_SUFFIXES, VIDEO_SUFFIXES, clip_fault, stated_seconds
 from motionqa.eval.qa.official_files import EXAMPLES, FileIndex
 from motionqa.eval.qa.question import Benchmark
 from motionqa.eval.qa.registry import read_benchmark
@@ -30,6 +31,10 @@ _SIGNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "movid_bench": (movid_bench.SPLITS, ("movid_bench_{}.json",)),
     "mvbench_human": (("test",), tuple(f"{p}{t.file}" for t in mvbench.SEVEN for p in ("", "json/"))),
 }
+
+
+DURATION_TOLERANCE_S = 0.1
+"""How far an AMASS file may be from BABEL's `dur`: a few frames. Ours."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def check_data(data: Path, deep: bool = False, progress: Progress = lambda *_: N
     for name in found:
         findings += _check_benchmark(data, name, deep, progress, checked)
     if "babel_qa" in found:
-        findings += _check_babel_extras(data)
+        findings += [*_check_babel_extras(data), *_check_durations(data)]
     findings += _check_rest(data, deep, progress, checked, bool(found))
     return Health(data, tuple(findings), deep)
 
@@ -183,6 +188,31 @@ def _check_babel_extras(data: Path) -> Iterator[Finding]:
     if not any((data / folder).is_dir() for folder in babel_qa.MODEL_FOLDERS):
         what = f"no body model: AMASS holds parameters; put SMPL-H into {data / babel_qa.MODEL_FOLDERS[0]}"
         yield Finding("error", "body model", what)
+
+
+def _check_durations(data: Path) -> Iterator[Finding]:
+    """BABEL's `dur` against the length of each AMASS file: another release or a wrong rate shifts every moment."""
+    try:
+        durations, paths = read_durations(data), babel_qa.read_mapping(data)
+    except InputError as error:
+        yield Finding("error", "BABEL's dur", str(error))
+        return
+    checked, differ = 0, []
+    for babel_id in durations.keys() & paths.keys():
+        file = next((p for p in babel_qa.amass_places(data / "amass", paths[babel_id]) if p.is_file()), None)
+        if file is None or clip_fault(file):
+            continue  # missing and damaged files are in the report already
+        seconds = stated_seconds(file)
+        checked += 1
+        if seconds is None or abs(seconds - durations[babel_id]) > DURATION_TOLERANCE_S:
+            length = "no length" if seconds is None else f"{seconds:.2f} s"
+            differ.append(f"{babel_id}: {length} in {file.name}, {durations[babel_id]:.2f} s in BABEL")
+    differ.sort()
+    if differ:
+        what = f"{len(differ)} of {checked} motions are not as long as BABEL says"
+        yield Finding("warning", "BABEL's dur", what, len(differ), tuple(differ[:EXAMPLES]))
+    elif checked:
+        yield Finding("ok", "BABEL's dur", f"that of {checked} motions is the length of their AMASS file")
 
 
 # ------------------------------------------------------------------------------------------ whatever else is there

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ class Judged:
     """What else was sent: temperature, token limit. The published script left both at the server's defaults."""
     unsaved: int = 0
     """Replies that the cache could not keep."""
+    answers_sha256: Mapping[str, str] = field(default_factory=dict)
+    """Hash of each answer that was judged, by id: a verdict says nothing about another answer."""
 
     @property
     def given(self) -> tuple[Verdict, ...]:
@@ -98,7 +101,12 @@ def judge(
     return Judged(server.config.model, tuple(versions), prompt.name, prompt.sha256, verdicts,
                   len(joined.failed) + len(joined.missing), stopped,
                   {"temperature": server.config.temperature, "max_tokens": server.config.max_tokens},
-                  server.unsaved)  # fmt: skip
+                  server.unsaved, {q.id: answer_sha256(p) for q, p in joined.answered})  # fmt: skip
+
+
+def answer_sha256(prediction: Prediction) -> str:
+    """Hex hash of what was answered."""
+    return sha256(prediction.answer.encode()).hexdigest()
 
 
 def _ask_all(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -43,6 +43,15 @@ class Predictor(Protocol):
         ...
 
 
+@runtime_checkable
+class GroupPredictor(Predictor, Protocol):
+    """A blind predictor that answers all questions of a clip side by side."""
+
+    def answer_together(self, questions: Sequence[Question]) -> Sequence[Prediction]:
+        """One prediction a question, in their order."""
+        ...
+
+
 @dataclass(frozen=True)
 class ClipTask:
     """The open questions about one clip, and where it is."""
@@ -50,6 +59,8 @@ class ClipTask:
     questions: tuple[Question, ...]
     files: tuple[ClipFile | str | None, ...]
     """One a question: the file, why it can not be had, or None where no clip is needed."""
+    group: tuple[Question, ...] = ()
+    """All questions about the clip, answered ones too: what is answered side by side must not depend on kills."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +144,7 @@ def collect(
                 if progress:
                     progress(now, total, time.perf_counter() - started)
                 guard.check(prediction)
+            file.sync()
         except OSError as error:
             stopped = f"{file.path} can not be written ({error}); make room and run the same command again"
         except _GiveUp as error:
@@ -159,7 +171,7 @@ def open_tasks(
         questions = tuple(q for q in group if is_open(q))
         if questions:
             files = tuple(_file(benchmark, q) if needs_clips else None for q in questions)
-            tasks.append(ClipTask(questions, files))
+            tasks.append(ClipTask(questions, files, group))
     return tuple(tasks)
 
 
@@ -172,6 +184,9 @@ def _file(benchmark: Benchmark, question: Question) -> ClipFile | str:
 
 def answer(predictor: Predictor, task: ClipTask) -> Iterator[Prediction]:
     """One prediction for each question of a task; whatever goes wrong becomes its `error`."""
+    if isinstance(predictor, GroupPredictor):
+        yield from _together(predictor, task)
+        return
     looked: tuple[ClipFile | str | None, Answerer | str] | None = None
     for question, file in zip(task.questions, task.files, strict=True):
         started = time.perf_counter()
@@ -188,6 +203,22 @@ def answer(predictor: Predictor, task: ClipTask) -> Iterator[Prediction]:
         except Exception as error:  # counted and shown in the account
             prediction = Prediction(question.id, error=_words(error))
         yield replace(prediction, seconds=time.perf_counter() - started)
+
+
+def _together(predictor: GroupPredictor, task: ClipTask) -> Iterator[Prediction]:
+    """Answers the whole group and keeps what was open; each is given its share of the time."""
+    started = time.perf_counter()
+    group = task.group or task.questions
+    try:
+        found = {p.id: p for p in predictor.answer_together(group)}
+        strange = sorted({q.id for q in group} ^ found.keys())
+        if strange:
+            raise ValueError(f"the predictor was asked and answered different questions, such as {strange[0]!r}")
+    except Exception as error:  # counted and shown in the account
+        found = {q.id: Prediction(q.id, error=_words(error)) for q in group}
+    share_s = (time.perf_counter() - started) / len(group)
+    for question in task.questions:
+        yield replace(found[question.id], seconds=share_s)
 
 
 def _look(predictor: Predictor, file: ClipFile | str | None) -> Answerer | str:

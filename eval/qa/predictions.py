@@ -152,21 +152,22 @@ class PredictionsFile:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
             if time.monotonic() - self._synced > SYNC_EVERY_S:
-                self._sync()
+                self.sync()
         except OSError:
             os.ftruncate(self._file, self._size)
             raise
         self._size = size
         self.done[prediction.id] = prediction
 
-    def _sync(self) -> None:
+    def sync(self) -> None:
+        """Brings everything to the disk. OSError where it is full: some file systems notice only now."""
         os.fsync(self._file)
         self._synced = time.monotonic()
 
     def close(self) -> None:
         """Brings everything to the disk and lets others write."""
         try:
-            self._sync()
+            self.sync()
         finally:
             os.close(self._file)
             self._lock.release()

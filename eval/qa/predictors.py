@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from motionqa.assistant.grounding import cite
 from motionqa.assistant.likelihood import AnswerLikelihood
-from motionqa.assistant.llm import GenerationConfig, LanguageModel, WeighingModel
-from motionqa.assistant.prompt import PromptConfig, config_for
+from motionqa.assistant.llm import GenerationConfig, LanguageModel, LocalModel, WeighingModel
+from motionqa.assistant.prompt import BRIEFLY, PromptConfig, config_for
 from motionqa.assistant.session import ChatSession, Engine
 from motionqa.data.motion_files.read import looks_like_motion_file
 from motionqa.data.schema import Conversation, Evidence
@@ -27,6 +27,7 @@ from motionqa.eval.qa.clip_files import prepared
 from motionqa.eval.qa.manifest import questions_sha256
 from motionqa.eval.qa.predict import Answerer
 from motionqa.eval.qa.question import Benchmark, ClipFile, Prediction, Question
+from motionqa.eval.qa.replies import BATCH, replies
 
 SYSTEM = (
     "You answer questions about a person's movement in a clip. Use only what the measurements say. "
@@ -45,6 +46,8 @@ class AnswerConfig:
     max_new_tokens: int = 16
     per_token: bool = False
     """Score options by log-likelihood per token instead of its sum; the other one is kept in `about`."""
+    clip: Literal["both", "words", "tokens"] = "both"
+    """What a model tuned on clips is shown of them: for ablations."""
 
 
 class AssistantPredictor:
@@ -57,7 +60,7 @@ class AssistantPredictor:
         self.config = config
         self.work = work
         """Folder for motion files cut to the part and rate that a benchmark asks for."""
-        self.prompt: PromptConfig = replace(config_for(engine.llm), system=SYSTEM)
+        self.prompt: PromptConfig = _prompt_for(engine.llm, config)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -65,6 +68,7 @@ class AssistantPredictor:
         return {
             "kind": "assistant", "llm": self.engine.llm.name, "answers": asdict(self.config),
             "prompt": asdict(self.prompt), "encoder": _encoder_settings(self.engine.encoder.config),
+            "reader": self.engine.encoder.reader.source if self.engine.encoder.reader else "none",
         }  # fmt: skip
 
     def look_at(self, clip: ClipFile | None) -> Answerer:
@@ -90,6 +94,15 @@ class AssistantPredictor:
         return replace(found, evidence_s=_spans(evidence, offset_s), about={**about, **found.about})
 
 
+def _prompt_for(llm: LanguageModel, config: AnswerConfig) -> PromptConfig:
+    """The chat's own prompt; a model tuned on clips is asked for brevity as it was in training, others are told."""
+    chat = config_for(llm)
+    if chat.clip == "none":
+        return replace(chat, system=SYSTEM)
+    facts = 0 if config.clip == "tokens" else chat.facts
+    return replace(chat, clip=config.clip, suffix=BRIEFLY, facts=facts)
+
+
 class BlindModelPredictor:
     """The language model alone: it sees the question and no clip, fact or frame."""
 
@@ -110,15 +123,41 @@ class BlindModelPredictor:
         return self._answer
 
     def _answer(self, question: Question) -> Prediction:
-        text = question.text
-        can_weigh = bool(question.options) and isinstance(self.llm, WeighingModel)
-        if not can_weigh:
-            text += _listed(question.options)
-        conversation = Conversation().plus("system", BLIND_SYSTEM).plus("user", f"Question: {text}")
         if question.options and isinstance(self.llm, WeighingModel):
-            return _weighed(question, self.llm.weigh(conversation, question.options), self.config)
+            weighed = self.llm.weigh(_asked_blindly(question.text), question.options)
+            return _weighed(question, weighed, self.config)
         config = GenerationConfig(self.config.max_new_tokens)
+        conversation = _asked_blindly(question.text + _listed(question.options))
         return _said(question, "".join(self.llm.stream(conversation, config, threading.Event())))
+
+
+class GroupedBlindPredictor(BlindModelPredictor):
+    """The same with a model of this machine, which replies to all free questions of a clip side by side."""
+
+    def __init__(self, llm: LocalModel, config: AnswerConfig = AnswerConfig()) -> None:
+        super().__init__(llm, config)
+        self.local = llm
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Everything that answers depend on."""
+        return {**super().settings, "side_by_side": BATCH}
+
+    def answer_together(self, questions: Sequence[Question]) -> tuple[Prediction, ...]:
+        """Free questions side by side, those with options by weighing; in the order given."""
+        free = [q for q in questions if not q.options]
+        texts = replies(self.local, [_asked_blindly(q.text) for q in free], self.config.max_new_tokens)
+        said = {q.id: _said(q, text) for q, text in zip(free, texts, strict=True)}
+        return tuple(said[q.id] if q.id in said else self._answer(q) for q in questions)
+
+
+def blind_model_predictor(llm: LanguageModel, config: AnswerConfig = AnswerConfig()) -> BlindModelPredictor:
+    """The quickest of the two for this model."""
+    return GroupedBlindPredictor(llm, config) if isinstance(llm, LocalModel) else BlindModelPredictor(llm, config)
+
+
+def _asked_blindly(text: str) -> Conversation:
+    return Conversation().plus("system", BLIND_SYSTEM).plus("user", f"Question: {text}")
 
 
 class RulePredictor:

@@ -10,6 +10,7 @@ from motionqa.data.schema import InputError
 from motionqa.eval.qa.activitynet_qa import read_activitynet_qa
 from motionqa.eval.qa.babel_qa import read_babel_qa
 from motionqa.eval.qa.humman_qa import read_humman_qa
+from motionqa.eval.qa.motion_qa import read_motion_qa
 from motionqa.eval.qa.movid_bench import read_movid_bench
 from motionqa.eval.qa.mvbench import PLUS, SEVEN, read_mvbench
 from motionqa.eval.qa.question import Benchmark
@@ -21,7 +22,7 @@ READERS: dict[str, Callable[[Path, str], Benchmark]] = {
     "movid_bench": read_movid_bench,
     "mvbench_human": read_mvbench,
     "mvbench_human_plus": partial(read_mvbench, tasks=SEVEN + PLUS),
-    # "motion_qa": the project's own benchmark on held-out mocap goes here; it comes with the language work.
+    "motion_qa": read_motion_qa,
 }
 
 

@@ -136,6 +136,15 @@ def scorable(protocol: Protocol, joined: Joined) -> tuple[tuple[Pair, ...], str]
     pairs = joined.answered
     if not pairs:
         return (), "no question was answered"
+    if protocol.needs == "answer":
+        without = [q.id for q, p in pairs if not p.answer and p.scores]
+        if len(without) == len(pairs):
+            return (), "the predictions have scores of the options only, no answers"
+        if without:
+            raise InputError(
+                f"{protocol.name}: {some(without, 'prediction', 'predictions')} without an answer but with scores of "
+                "the options, others have answers; give an answer in every line, or in none"
+            )
     if protocol.needs == "scores":
         pairs = tuple(p for p in pairs if p[0].options)
         without = [q.id for q, p in pairs if not p.scores]

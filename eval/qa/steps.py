@@ -14,8 +14,9 @@ from typing import Any
 
 from motionqa.data.schema import InputError
 from motionqa.eval.qa.blind import BLIND
-from motionqa.eval.qa.judge import Judged, judged_protocol, load_judged
+from motionqa.eval.qa.judge import Judged, answer_sha256, judged_protocol, load_judged
 from motionqa.eval.qa.manifest import questions_sha256, read_manifest
+from motionqa.eval.qa.official_files import some
 from motionqa.eval.qa.offline_judge import Agreement, OfflineJudge, agreement, labelled_pairs, offline_protocol
 from motionqa.eval.qa.predictions import MERGED, read_predictions, write_whole
 from motionqa.eval.qa.question import Benchmark, ClipFile, Prediction, Protocol
@@ -93,8 +94,14 @@ def judged_in(out: Path) -> tuple[Judged, ...]:
 def _by_judge(benchmark: Benchmark, given: Iterable[Prediction], judged: Judged) -> Scored:
     """Scored on the questions that this judge gave a verdict on, and on no others."""
     protocol, ids = judged_protocol(judged)
-    some = replace(benchmark, questions=tuple(q for q in benchmark.questions if q.id in ids), aggregates=(), notes=())
-    return score_predictions(some, [p for p in given if p.id in ids], partial=True, protocols=[protocol])
+    other = [p.id for p in given if p.id in ids and judged.answers_sha256.get(p.id) != answer_sha256(p)]
+    if other:
+        raise InputError(
+            f"{judged.judge} judged other answers than these: {some(other, 'question', 'questions')} changed. Run the "
+            "judge step again (replies it has are not paid for twice), or delete its file"
+        )
+    asked = replace(benchmark, questions=tuple(q for q in benchmark.questions if q.id in ids), aggregates=(), notes=())
+    return score_predictions(asked, [p for p in given if p.id in ids], partial=True, protocols=[protocol])
 
 
 def _joined(a: Scored, b: Scored) -> Scored:

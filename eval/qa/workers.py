@@ -7,10 +7,12 @@ whoever ends last merges. Either way the merged predictions are those of one pro
 
 from __future__ import annotations
 
+import os
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,32 +65,47 @@ class _Answering:
 
 def _on_actors(items: list[bytes], actor: type, arguments: tuple[Any, ...], workers: int) -> Iterator[str]:
     """The `line`s that actors make of the items, in whatever order they come."""
-    ray_data = _ray_data()
     if not items:
         return
-    dataset = ray_data.from_items([{"task": item} for item in items], override_num_blocks=min(len(items), 1000))
-    found = dataset.flat_map(
-        actor,
-        fn_constructor_args=arguments,
-        compute=ray_data.ActorPoolStrategy(size=workers),
-        num_cpus=1,
-        max_restarts=-1,
-        max_task_retries=-1,
-    )
-    for row in found.iter_rows():
-        yield row["line"]
+    with ray_running(workers) as ray_data:
+        dataset = ray_data.from_items([{"task": item} for item in items], override_num_blocks=min(len(items), 1000))
+        # Ray Data starts a killed actor again and gives its rows to another, without limit, unless told otherwise.
+        compute = ray_data.ActorPoolStrategy(size=workers)
+        found = dataset.flat_map(actor, fn_constructor_args=arguments, compute=compute, num_cpus=1)
+        for row in found.iter_rows():
+            yield row["line"]
 
 
-def _ray_data() -> Any:
+@contextmanager
+def ray_running(workers: int) -> Iterator[Any]:
+    """`ray.data` with room for so many workers: the cluster that is there, or one of this machine until the end.
+
+    Actors that were killed and started again were seen (Ray 2.60) to keep their processors after their step, so that
+    the next one waited for them without end: whoever starts Ray here also ends it. InputError where it is not there.
+    """
     try:
-        import ray
-        import ray.data
+        import ray  # pyright: ignore[reportMissingImports]
+        import ray.data  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise InputError("More than one worker needs Ray: pip install 'motionqa[ray]'.") from error
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False, include_dashboard=False)
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    return ray.data
+    ours = not ray.is_initialized()
+    if ours:
+        _start(ray, workers)
+    try:
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        yield ray.data
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _start(ray: Any, workers: int) -> None:
+    with suppress(ConnectionError):  # a cluster, where there is one
+        ray.init(address="auto", log_to_driver=False)
+        return
+    # Actors would wait for ever where there are fewer processors than actors.
+    processors = max(workers, len(os.sched_getaffinity(0)))
+    ray.init(address="local", num_cpus=processors, log_to_driver=False, include_dashboard=False)
 
 
 # ------------------------------------------------------------------------------------------- encoding
@@ -102,6 +119,8 @@ class Encoded:
     seconds: float = 0.0
     """Of this worker's time; near 0 where the cache had it."""
     error: str = ""
+    ended_s: float = 0.0
+    """When it was done, in seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +173,8 @@ def encode_one(task: EncodeTask) -> Encoded:
         path, config, _ = how_to_read(task.file, task.config, task.work)
         ClipEncoder(config, EncodingCache(task.cache, CACHE_BYTES)).encode(path)
     except Exception as error:  # one bad file must not end the run; it is in the outcome
-        return Encoded(task.clip, time.perf_counter() - started, f"{type(error).__name__}: {error}")
-    return Encoded(task.clip, time.perf_counter() - started)
+        return Encoded(task.clip, time.perf_counter() - started, f"{type(error).__name__}: {error}", time.time())
+    return Encoded(task.clip, time.perf_counter() - started, ended_s=time.time())
 
 
 class _Encoding:
@@ -163,4 +182,4 @@ class _Encoding:
 
     def __call__(self, row: dict[str, Any]) -> list[dict[str, Any]]:
         found = encode_one(pickle.loads(row["task"]))
-        return [{"line": pickle.dumps((found.clip, found.seconds, found.error)).hex()}]
+        return [{"line": pickle.dumps(astuple(found)).hex()}]

@@ -1,0 +1,89 @@
+"""The words of a reply while a model of this machine generates them in a thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class GenerationConfig:
+    """How answers are generated. Greedy unless a temperature is given, so that the same question answers the same."""
+
+    max_new_tokens: int = 120
+    temperature: float = 0.0
+    seed: int = 0
+
+
+def stream_reply(
+    generate: Callable[..., Any],
+    tokenizer: PreTrainedTokenizerBase,
+    config: GenerationConfig,
+    stop: threading.Event,
+    one_at_a_time: threading.Lock,
+) -> Iterator[str]:
+    """Pieces of the reply of `generate`, which is given transformers' settings for one reply as keywords.
+
+    It runs in a thread, under the lock, and ends at the next token once `stop` is set. Whoever leaves the iteration
+    early stops it too; what it raises is raised here.
+    """
+    import torch
+    from transformers import TextIteratorStreamer, set_seed
+
+    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)  # type: ignore[arg-type]
+    local_stop = threading.Event()
+    failure: list[BaseException] = []
+
+    def halt(input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:  # noqa: ARG001
+        done = stop.is_set() or local_stop.is_set()
+        return torch.full((input_ids.shape[0],), done, dtype=torch.bool, device=input_ids.device)
+
+    def work() -> None:
+        try:
+            with one_at_a_time, torch.inference_mode():
+                if config.temperature > 0:
+                    set_seed(config.seed)
+                generate(
+                    streamer=streamer,
+                    max_new_tokens=config.max_new_tokens,
+                    do_sample=config.temperature > 0,
+                    temperature=config.temperature or None,
+                    top_p=None,
+                    top_k=None,
+                    stopping_criteria=[halt],
+                    pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
+                )
+        except BaseException as error:
+            failure.append(error)
+            streamer.end()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        for piece in streamer:
+            if piece:
+                yield piece
+    finally:
+        local_stop.set()
+        thread.join()
+    if failure:
+        raise failure[0]
+
+
+def markers(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+    """Strings that mean something else than their letters to a chat model: special tokens and marks of a turn."""
+    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    return tuple(sorted(special | {*tokenizer.all_special_tokens, "[INST]", "[/INST]"}))
+
+
+def as_text(words: str, marks: tuple[str, ...]) -> str:
+    """What somebody typed, with the marks spelt out: to the model they are text, not the start of another role."""
+    for mark in marks:
+        words = words.replace(mark, " ".join(mark))
+    return words

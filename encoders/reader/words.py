@@ -1,0 +1,162 @@
+"""A clip in a hundred words: recognised actions with times and doubts, what each of them is like, and derived facts.
+
+A small language model reads but does not derive (`docs/design.md`), so sides, directions, counts and what a movement
+is not are said outright, action by action and for the whole. Movements that the reader does not know are told by what
+was measured.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from motionqa.data.reading import ClipTokens, MotionReading, ReadAction
+from motionqa.data.schema import Fact, InputError, MotionReport, Pose3D
+from motionqa.encoders.kinematics.analyse import analyse
+from motionqa.encoders.reader.read import Reader, read_pose
+
+NOTHING = ClipTokens()
+_MOVES_MOST = re.compile(r"(?:The ((?:left|right) (?:arm|leg)|trunk|head)|(Both (?:arms|legs))) moves? most")
+SURE = 0.8
+KNEES = ((36.0, "hardly"), (78.0, "a little"), (np.inf, "deeply"))
+"""Degrees below which a bend is called so."""
+MOST_ACTIONS = 8
+"""More are told by the first and last ones."""
+OVERALL = (
+    ("count", 2), ("travel", 1), ("turn", 1), ("posture", 2), ("contact", 1), ("view", 2),
+
+)  # fmt: skip
+"""Which topics are told about the whole clip, and how many facts of each at most."""
+
+
+def read_clip(
+    pose: Pose3D, report: MotionReport, reader: Reader | None, measure: Callable[[Pose3D], MotionReport] = analyse
+) -> MotionReading:
+    """What is read in a pose, in words and tokens; `measure` gives the report of a part of it.
+
+    Without a reader, or where it can not read, by measurements alone.
+    """
+    try:
+        found = read_pose(pose, reader) if reader else MotionReading((), NOTHING)
+    except InputError:
+        found = MotionReading((), NOTHING)
+    return replace(found, words=words_of(found.actions, report, pose, measure))
+
+
+def words_of(
+    actions: Sequence[ReadAction],
+    report: MotionReport,
+    pose: Pose3D,
+    measure: Callable[[Pose3D], MotionReport] = analyse,
+) -> str:
+    """The clip in words, from actions as read and a report of the whole."""
+    start, end = float(pose.times_s[0]), float(pose.times_s[-1])
+    many, length = len(actions) > 1, f"{end - start:.1f} s"
+    parts = [f"{len(actions)} actions in {length}." if many else f"{length} of movement."]
+    if not actions:
+        parts.append(f"Seen: {_summary(report)}.")
+    elif len(actions) == 1:
+        parts.append(f"Seen: {_told(actions[0], report)}.")
+    else:
+        kept = list(actions)
+        if len(kept) > MOST_ACTIONS:
+            kept = [*kept[: MOST_ACTIONS - 1], kept[-1]]
+            parts.append(f"The first {MOST_ACTIONS - 1} and the last:")
+        told = [_told(a, measure(between(pose, a.start_s, a.end_s))) for a in kept]
+        parts.append("Seen: " + "; then ".join(told) + ".")
+    parts += [_short(f) for f in overall(report)]
+    return " ".join([*parts, *_knees(report)])
+
+
+def overall(report: MotionReport) -> list[Fact]:
+    """The facts about the whole clip that are always told: the most salient ones of each topic."""
+    out = []
+    for topic, most in OVERALL:
+        of_topic = [f for f in report.facts if f.topic == topic and len(f.text) <= 130]
+        out += of_topic[:most]
+    return out
+
+
+def between(pose: Pose3D, start_s: float, end_s: float) -> Pose3D:
+    """The part of a pose within two times, at least two frames of it."""
+    first = int((pose.times_s < start_s - 1e-6).sum())
+    last = max(int((pose.times_s <= end_s + 1e-6).sum()), first + 2)
+    first = min(first, max(0, len(pose) - 2))
+    span = slice(first, last)
+    return replace(
+        pose, times_s=pose.times_s[span], xyz_m=pose.xyz_m[span], confidence=pose.confidence[span]
+    )  # fmt: skip
+
+
+def _told(action: ReadAction, report: MotionReport) -> str:
+    """One action: its name or what it looks like, when, how surely, and how it is done."""
+    start, end = round(action.start_s, 1), round(action.end_s, 1)
+    when = f"{start:.1f} to {end:.1f} s ({end - start:.1f} s)"
+    if not action.name:
+        maybe = f", perhaps {' or '.join(n for n, _ in action.alternatives)}" if action.alternatives else ""
+        return f"an unnamed movement ({_summary(report)}) {when}{maybe}, {_manner(report)}"
+    others = [n for n, _ in action.alternatives]
+    doubt = "" if action.probability >= SURE or not others else f" (or {' or '.join(others)})"
+    return f"{action.name}{doubt} {when}, {_manner(report)}"
+
+
+def _manner(report: MotionReport) -> str:
+    """Limb, direction, turn and height of the hands, each in a few words."""
+    said = [_limb(report), _travel(report), _turn(report), _hands(report)]
+    return ", ".join(s for s in said if s)
+
+
+def _limb(report: MotionReport) -> str:
+    for fact in report.facts:
+        found = _MOVES_MOST.match(fact.text)
+        if found:
+            return (found[1] or found[2]).lower()
+    return ""
+
+
+def _travel(report: MotionReport) -> str:
+    ways = [f.text for f in report.facts if f.topic == "travel"]
+    for text in ways:
+        found = re.match(r"The person travels about [\d.]+ m (forwards|backwards|to the left|to the right)", text)
+        if found:
+            return found[1]
+    return "on the spot" if any("on the spot" in t for t in ways) else ""
+
+
+def _turn(report: MotionReport) -> str:
+    for fact in report.facts:
+        if fact.topic == "turn" and fact.value and "twists" not in fact.text:
+            return f"turns {'left' if fact.value > 0 else 'right'}"
+    return ""
+
+
+def _hands(report: MotionReport) -> str:
+    over = [s for s in ("left", "right") if any(f.text.startswith(f"The {s} hand is above") for f in report.facts)]
+    if len(over) == 2:
+        return "both hands above head"
+    if over:
+        return f"{over[0]} hand above head"
+    return "hands below head" if any(f.text.startswith("Neither hand") for f in report.facts) else ""
+
+
+def _knees(report: MotionReport) -> Iterator[str]:
+    """How deeply the knees bend, in the words that questions use."""
+    bent = [series for name, series in report.angles.items() if name.endswith("knee_flexion")]
+    most = [float(np.nanmax(s.degrees)) for s in bent if np.isfinite(s.degrees).mean() > 0.5]
+    if most:
+        depth = next(word for limit, word in KNEES if max(most) < limit)
+        yield f"The knees bend {depth}, {max(most):.0f} degrees."
+
+
+def _summary(report: MotionReport) -> str:
+    first = next((f.text for f in report.facts if f.topic == "summary"), "hardly any movement")
+    return first.removeprefix("The person ").rstrip(".")
+
+
+def _short(fact: Fact) -> str:
+    """The fact without its subject, which every fact shares."""
+    text = fact.text.removeprefix("The person ")
+    return text[:1].upper() + text[1:]
