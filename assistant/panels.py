@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from motionqa.assistant.overlay import LEFT, MIDDLE, RIGHT, drawn_bones, side_colour
 from motionqa.data.schema import Answer, ClipEncoding, Fact, Pose3D
+from motionqa.encoders.reader.words import told_actions
 
 MAX_ANGLES = 6
 _PALETTE = ("#4cafff", "#ff9f40", "#6bd68a", "#c792ea", "#f2777a", "#ffd166")
@@ -154,12 +155,22 @@ def answer_markdown(answer: Answer, offset_s: float) -> str:
 
 def facts_html(encoding: ClipEncoding, offset_s: float, limit: int = 30) -> str:
     """Everything measured as a list of moments to click, most telling first, and what could not be judged."""
-    rows = "".join(
-        f'<li><a href="{moment(f, offset_s)}">{f.start_s:.1f}–{f.end_s:.1f} s</a> {html.escape(f.text)}</li>'
-        for f in encoding.report.facts[:limit]
-    )
+    rows = "".join(_item(f, offset_s) for f in encoding.report.facts[:limit])
     warnings = "".join(f"<li>{html.escape(w)}</li>" for w in (*encoding.report.warnings, *encoding.notes))
-    return f'<ul class="facts">{rows}</ul>' + (f'<ul class="warnings">{warnings}</ul>' if warnings else "")
+    measured = f'<ul class="facts">{rows}</ul>' + (f'<ul class="warnings">{warnings}</ul>' if warnings else "")
+    return recognised_html(encoding, offset_s) + measured
+
+
+def recognised_html(encoding: ClipEncoding, offset_s: float) -> str:
+    """The recognised actions in order, each with a moment to click; nothing where no reader looked."""
+    told = told_actions(encoding.reading) if encoding.reading else ()
+    rows = "".join(_item(f, offset_s) for f in told)
+    return f'<p>Recognised</p><ul class="facts">{rows}</ul><p>Measured</p>' if rows else ""
+
+
+def _item(fact: Fact, offset_s: float) -> str:
+    when = f"{fact.start_s:.1f}–{fact.end_s:.1f} s"
+    return f'<li><a href="{moment(fact, offset_s)}">{when}</a> {html.escape(fact.text)}</li>'
 
 
 def _short(text: str, limit: int = 60) -> str:

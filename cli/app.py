@@ -20,7 +20,7 @@ def app(
     Args:
         host: address to listen on; 0.0.0.0 lets other machines in
         port: port to listen on
-        llm: directory, hub id or OpenAI-compatible server's URL instead of the embedded model
+        llm: directory, hub id or OpenAI-compatible server's URL instead of the released assistant
         llm_model: which of the server's models
         lifter: what puts a video's joints into space: dstformer, blazepose, a folder of weights, or an official
             MotionBERT checkpoint

@@ -61,7 +61,7 @@ def coach(
         person: number of the person, where several are in view
         start_s: analyse a long video from here
         lifter: what puts a video's joints into space: dstformer, blazepose, or a folder of weights
-        llm: directory, hub id or OpenAI-compatible server's URL instead of the embedded model
+        llm: directory, hub id or OpenAI-compatible server's URL instead of the released assistant
         llm_model: which of the server's models
         words: let the language model word the corrections; by default where --llm names one, as the embedded model is
             too small to do it well

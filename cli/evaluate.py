@@ -25,7 +25,7 @@ class Answering:
     blind: Literal["majority", "lookup", "lm"] | None = None
     """Answer without the clip: by type, by look-up of the question, or the language model alone."""
     llm: str | None = None
-    """Directory, hub id or OpenAI-compatible server's URL instead of the embedded model."""
+    """Directory, hub id or OpenAI-compatible server's URL instead of the released assistant."""
     llm_model: str | None = None
     """Which of the server's models."""
     lifter: str = "dstformer"

@@ -44,7 +44,8 @@ def ask(
         start_s: analyse a long video from here
         lifter: what puts a video's joints into space: dstformer, blazepose, a folder of weights, or an official
             MotionBERT checkpoint
-        llm: directory, hub id or OpenAI-compatible server's URL instead of the embedded model
+        llm: directory, hub id or OpenAI-compatible server's URL instead of the released assistant;
+            SmolLM2-135M-Instruct is the embedded model as it came, untuned
         llm_model: which of the server's models
         json_output: print the answer with its evidence as JSON
         cache: keep the clip's encoding for the next question
@@ -90,7 +91,7 @@ def describe(
     cache: bool = True,
     motion: MotionOverrides = MotionOverrides(),
 ) -> int:
-    """Prints what was measured about the movement, in words; no language model is used.
+    """Prints what was recognised and measured, in words; no language model is used.
 
     Args:
         clip: video or motion file
@@ -102,14 +103,18 @@ def describe(
         cache: keep the clip's encoding
         motion: what a motion file really holds, where it was detected wrongly
     """
+    from motionqa.assistant.released import reader
     from motionqa.data.cache import EncodingCache
     from motionqa.encoders.clip_encoder import ClipEncoder
     from motionqa.encoders.kinematics.describe import describe as in_words
     from motionqa.encoders.people import PersonChoice
+    from motionqa.encoders.reader.words import told_actions
 
-    encoder = ClipEncoder(encoder_config(start_s, lifter, motion), EncodingCache() if cache else None)
+    encoder = ClipEncoder(encoder_config(start_s, lifter, motion), EncodingCache() if cache else None, reader())
     choice = PersonChoice(person_id=person) if person is not None else None
     encoding = encoder.encode(clip, progress_line(), choice)
+    for action in told_actions(encoding.reading) if encoding.reading else ():
+        print(f" ~ {action.start_s:5.1f}-{action.end_s:.1f} s  {action.text}")
     print(in_words(encoding.report, max_tokens))
     for note in (*encoding.notes, *encoding.report.warnings):
         print(f" ! {note}")

@@ -75,7 +75,6 @@ def tiny_base(tokenizer: PreTrainedTokenizerBase | None = None, seed: int = 0, h
     return Base(model, tokenizer, f"tiny-{seed}")
 
 
-
 def tiny_assistant(base: Base | None = None, lora: bool = True, seed: int = 1, **settings: float) -> Assistant:
     """An assistant on a tiny base; its adapters have an effect, and nothing is dropped out."""
     torch.manual_seed(seed)

@@ -71,6 +71,17 @@ def words_of(
     return " ".join([*parts, *_knees(report)])
 
 
+def told_actions(reading: MotionReading) -> tuple[Fact, ...]:
+    """The actions as facts with their moments, for people: name, how surely, and what else it may be."""
+    out = []
+    for action in reading.actions:
+        name = action.name or "none of the known actions"
+        others = "".join(f", or {n} ({p:.0%})" for n, p in action.alternatives)
+        text = f"{name[:1].upper()}{name[1:]} ({action.probability:.0%}{others})."
+        out.append(Fact(text, "order", action.start_s, action.end_s, value=action.probability))
+    return tuple(out)
+
+
 def overall(report: MotionReport) -> list[Fact]:
     """The facts about the whole clip that are always told: the most salient ones of each topic."""
     out = []
