@@ -197,7 +197,8 @@ class LocalModel:
         self._markers = markers(self.tokenizer)
         self._one_at_a_time = threading.Lock()
 
-    def _prompt(self, conversation: Conversation) -> str:
+    def rendered(self, conversation: Conversation) -> str:
+        """The conversation as the model's own template writes it, up to where the reply begins."""
         messages = conversation.as_messages()
         # A user may type the template's own markers.
         for message in messages:
@@ -208,16 +209,16 @@ class LocalModel:
 
     def count_tokens(self, conversation: Conversation) -> int:
         """Tokens of the rendered conversation."""
-        return len(self.tokenizer(self._prompt(conversation)).input_ids)
+        return len(self.tokenizer(self.rendered(conversation)).input_ids)
 
     def weigh(self, conversation: Conversation, answers: Sequence[str]) -> tuple[AnswerLikelihood, ...]:
         """The log-likelihood of each answer as the model's whole next turn."""
         with self._one_at_a_time:
-            return answer_likelihoods(self.model, self.tokenizer, self._prompt(conversation), answers)
+            return answer_likelihoods(self.model, self.tokenizer, self.rendered(conversation), answers)
 
     def stream(self, conversation: Conversation, config: GenerationConfig, stop: threading.Event) -> Iterator[str]:
         """Pieces of the reply; generation stops at the next token once `stop` is set, or the iteration is left."""
-        inputs = self.tokenizer(self._prompt(conversation), return_tensors="pt", add_special_tokens=False)
+        inputs = self.tokenizer(self.rendered(conversation), return_tensors="pt", add_special_tokens=False)
         inputs = inputs.to(self.device)
 
         def generate(**settings: Any) -> None:

@@ -84,13 +84,14 @@ def chat(clip: Path, new_tokens: int = 48) -> dict[str, float]:
     """First token and tokens/s of a first and a follow-up question, and of a bare `generate` on the same prompt."""
     import torch
 
-    from motionqa.assistant.llm import GenerationConfig, LocalModel
+    from motionqa.assistant.llm import EMBEDDED_NAME, GenerationConfig, LocalModel, load_llm
     from motionqa.assistant.prompt import build_prompt
     from motionqa.assistant.retrieval import choose_facts
     from motionqa.assistant.session import ChatSession, load_engine
 
     engine = load_engine(use_cache=True)
-    assert isinstance(engine.llm, LocalModel)
+    plain = load_llm(EMBEDDED_NAME)
+    assert isinstance(plain, LocalModel)
     session = ChatSession(engine)
     session.set_clip(clip)
     list(session.ask(QUESTION))  # warm
@@ -100,9 +101,11 @@ def chat(clip: Path, new_tokens: int = 48) -> dict[str, float]:
     encoding = session.encoding
     assert encoding is not None
     facts = choose_facts(encoding.report.facts, QUESTION, engine.embedder, session.prompt_config.facts)
-    prompt = build_prompt(engine.llm, session.prompt_config, QUESTION, facts, (), new_tokens)
-    model, tokenizer = engine.llm.model, engine.llm.tokenizer
-    inputs = tokenizer(engine.llm._prompt(prompt.conversation), return_tensors="pt", add_special_tokens=False)
+    prompt = build_prompt(engine.llm, session.prompt_config, QUESTION, facts, (), new_tokens, encoding.reading)
+    model, tokenizer = plain.model, plain.tokenizer
+    # The base model on a prompt of the same length: what the words are makes no difference to its time.
+    ids = torch.full((1, engine.llm.count_tokens(prompt.conversation)), tokenizer("so").input_ids[0])
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
     def bare(tokens: int) -> float:
         started = time.perf_counter()
@@ -122,6 +125,7 @@ def chat(clip: Path, new_tokens: int = 48) -> dict[str, float]:
         "first token": answer.timings_s["first token"],
         "first token of the follow-up": follow_up.timings_s["first token"],
         "bare first token": bare_first,
+        "prompt tokens": float(ids.shape[1]),
         "tokens/s": rate,
         "bare tokens/s": bare_rate,
     }
@@ -178,7 +182,7 @@ def _rows(runs: list[dict[str, dict[str, float]]]) -> list[Row]:
         row("first token", of("chat", "first token"), "s", "", bare_generate=of("chat", "bare first token")),
         row(
             "first token of a follow-up", of("chat", "first token of the follow-up"), "s", "no encoding",
-            encoding=encoding,
+            encoding=encoding, bare_generate=of("chat", "bare first token"),
         ),
         row("tokens per second", of("chat", "tokens/s"), "1/s", "", bare_generate=of("chat", "bare tokens/s")),
     ]  # fmt: skip

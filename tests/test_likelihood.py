@@ -21,7 +21,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
 
 def one_by_one(model: LocalModel, answer: str) -> float:
     """The answer's log-likelihood by a whole pass over prompt, answer and end."""
-    prompt = model.tokenizer(model._prompt(CONVERSATION), add_special_tokens=False).input_ids
+    prompt = model.tokenizer(model.rendered(CONVERSATION), add_special_tokens=False).input_ids
     whole = [*prompt, *model.tokenizer(answer, add_special_tokens=False).input_ids, model.tokenizer.eos_token_id]
     with torch.inference_mode():
         logits = model.model(torch.tensor([whole], device=model.device)).logits[0].float().log_softmax(-1)

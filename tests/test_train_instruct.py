@@ -150,7 +150,7 @@ def test_one_batch_is_learned_by_heart(rows: InstructRows) -> None:
     batch = stage.batch(0)
     optimizer = torch.optim.AdamW([p for p in assistant.model.parameters() if p.requires_grad], lr=2e-2)
     losses = []
-    for _ in range(120):
+    for _ in range(60):
         found = stage.losses(assistant.model.train(), batch, 0)
         found["loss"].backward()
         optimizer.step()

@@ -30,7 +30,7 @@ def _side_by_side(llm: LocalModel, conversations: Sequence[Conversation], max_ne
 
     tokenizer = llm.tokenizer
     # The chat's own rendering, which takes the template's markers out of what users type.
-    prompts = [tokenizer(llm._prompt(c), add_special_tokens=False).input_ids for c in conversations]
+    prompts = [tokenizer(llm.rendered(c), add_special_tokens=False).input_ids for c in conversations]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     tokens, real = _padded(prompts, pad)
     with torch.inference_mode():
