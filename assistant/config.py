@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, no_type_check
+from typing import TYPE_CHECKING, Any, cast, no_type_check
 
 import torch
 from transformers import AutoConfig, PretrainedConfig
@@ -80,7 +80,7 @@ def fingerprint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> d
     known = model.config.get_text_config().to_dict()
     shape = json.dumps({k: known.get(k) for k in _SHAPE}, sort_keys=True, default=str)
     words = "\n".join(f"{i} {w}" for w, i in sorted(tokenizer.get_vocab().items(), key=lambda pair: pair[1]))
-    table = model.get_input_embeddings().weight.detach()
+    table = cast(torch.nn.Embedding, model.get_input_embeddings()).weight.detach()
     rows = torch.linspace(0, len(table) - 1, 32).long().to(table.device)
     vectors = [p.detach() for p in model.parameters() if p.ndim == 1][::4]
     found = {

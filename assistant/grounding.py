@@ -20,9 +20,19 @@ _FILLER = frozenset(
 _SPELT = {word: str(i) for i, word in enumerate(("zero", "one", "two", "three", "four", "five", "six", "seven"))}
 
 
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*(m/s|degrees?|°|steps per second|steps?|seconds?|s|m)(?![\w/])")
+_UNITS = {"degree": "degrees", "°": "degrees", "step": "steps", "second": "s", "seconds": "s"}
+
+
+def quantities_in(text: str) -> set[tuple[float, str]]:
+    """Numbers with the unit that follows them."""
+    return {(float(n), _UNITS.get(unit, unit)) for n, unit in _QUANTITY.findall(text.lower())}
+
+
 def numbers_in(text: str) -> set[float]:
     """The numbers a text mentions, digits or small ones in words."""
     lowered = text.lower()
+    lowered = re.sub(r"\btwice\b", "2 times", re.sub(r"\bonce\b", "1 time", lowered))
     spelt = {float(digit) for word, digit in _SPELT.items() if re.search(rf"\b{word}\b", lowered) and word != "one"}
     return {float(n.replace(",", ".")) for n in _NUMBER.findall(lowered)} | spelt
 
@@ -68,9 +78,20 @@ def unmeasured_sides(answer: str, facts: tuple[Fact, ...]) -> tuple[str, ...]:
 
 
 def unmeasured_numbers(answer: str, question: str, facts: tuple[Fact, ...], shown: str = "") -> tuple[str, ...]:
-    """Numbers of the answer that stand neither in the question nor in any fact: not to be trusted.
+    """Numbers of the answer that stand neither in the question nor in any fact, or there with another unit.
 
     `shown` is whatever else the model was shown of the measurements, in words.
     """
-    known = numbers_in(question).union(numbers_in(shown), *(numbers_in(fact.text) for fact in facts))
-    return tuple(f"{n:g}" for n in sorted(numbers_in(answer) - known))
+    told = " ".join((question, shown, *(fact.text for fact in facts)))
+    known, measured = numbers_in(told), quantities_in(told)
+    strange = [f"{n:g}" for n in sorted(numbers_in(answer) - known)]
+    taken_for = [
+        f"{n:g} {unit}"
+        for n, unit in sorted(quantities_in(answer))
+        if unit in _CONFUSED and (n, unit) not in measured and any(n == other for other, _ in measured)
+    ]
+    return (*strange, *taken_for)
+
+
+_CONFUSED = ("m", "m/s", "steps", "steps per second")
+"""Units that a small model takes for one another; seconds and degrees are often told without theirs."""

@@ -58,7 +58,7 @@ def answer_likelihoods(
         first = out.logits[0, -1].float().log_softmax(-1)
         for start in range(0, len(answers), BATCH):
             rests = [ids[shared:] for ids in whole[start : start + BATCH]]
-            totals = _totals(model, first, out.past_key_values, rests)
+            totals = continuation_totals(model, first, out.past_key_values, rests)
             some = answers[start : start + BATCH]
             scored += [AnswerLikelihood(a, t, len(r)) for a, t, r in zip(some, totals, rests, strict=True)]
     return tuple(scored)
@@ -73,7 +73,7 @@ def _common_length(sequences: Sequence[Sequence[int]]) -> int:
     return longest
 
 
-def _totals(
+def continuation_totals(
     model: transformers.PreTrainedModel, first: torch.Tensor, cache: transformers.Cache, rests: Sequence[Sequence[int]]
 ) -> list[float]:
     """Summed log-probability of each continuation; `first` [V] is that of the token after the prompt in `cache`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +36,11 @@ class MotionQAForConditionalGeneration(PreTrainedModel, GenerationMixin):
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
+
+    if TYPE_CHECKING:
+
+        def generate(self, *args: Any, **kwargs: Any) -> Any:
+            """As in transformers, whose own annotation asks for more than a model has."""
 
     def __init__(self, config: MotionQAConfig, language_model: PreTrainedModel | None = None) -> None:
         """With the base model's weights where it is given, with random ones otherwise."""
@@ -217,11 +222,12 @@ class MotionQAForConditionalGeneration(PreTrainedModel, GenerationMixin):
             raise ValueError(f"packed rows need attention sdpa or eager, the base model runs {attention}")
         return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, torch.finfo(dtype).min)
 
-    def prepare_inputs_for_generation(
+    def prepare_inputs_for_generation(  # type: ignore[override]
         self, input_ids: Tensor, is_first_iteration: bool | None = False, **kwargs: Any
     ) -> dict[str, Any]:
         """What one step of generation is given: features only at the first, later they are in the cache."""
-        inputs = super().prepare_inputs_for_generation(input_ids, is_first_iteration=is_first_iteration, **kwargs)
+        prepare = cast(Any, super()).prepare_inputs_for_generation
+        inputs = prepare(input_ids, is_first_iteration=is_first_iteration, **kwargs)
         if not is_first_iteration and kwargs.get("use_cache", True):
             for modality in MODALITIES:
                 inputs.pop(modality, None)
@@ -231,7 +237,7 @@ class MotionQAForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """Writes the directory that `model_dir.save_assistant` describes: everything but the base model."""
         from motionqa.assistant.model_dir import save_assistant
 
-        save_assistant(Path(save_directory), self, **sections)
+        save_assistant(Path(save_directory), self, **sections)  # type: ignore[arg-type]
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
@@ -242,7 +248,7 @@ class MotionQAForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
         del args
         known = {k: v for k, v in kwargs.items() if k in LOAD_SETTINGS}
-        return load_assistant(Path(pretrained_model_name_or_path), **known).model
+        return load_assistant(Path(pretrained_model_name_or_path), **known).model  # type: ignore[return-value]
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import torch
 from transformers import Cache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from motionqa.assistant.likelihood import BATCH, AnswerLikelihood, _totals
+from motionqa.assistant.likelihood import BATCH, AnswerLikelihood, continuation_totals
 from motionqa.assistant.model_dir import Assistant, Base, load_assistant
 from motionqa.assistant.processor import ModelInputs
 from motionqa.assistant.streaming import GenerationConfig, stream_reply
@@ -33,7 +33,7 @@ class TunedModel:
         assistant.model.merge_lora()
         self.model, self.processor, self.name = assistant.model.eval(), assistant.processor, name
         self.tokenizer = assistant.processor.tokenizer
-        self.device = self.model.get_input_embeddings().weight.device
+        self.device: torch.device = next(self.model.parameters()).device
         self.context_tokens = int(getattr(self.model.base.config, "max_position_embeddings", 2048))
         self.parameters = sum(p.numel() for p in self.model.parameters())
         self._clips = clips
@@ -83,7 +83,7 @@ class TunedModel:
             out = self.model(**rest, past_key_values=cache, use_cache=True, logits_to_keep=1)
             first = out.logits[0, -1].float().log_softmax(-1)
             for at in range(0, len(rests), BATCH):
-                totals += _totals(self.model, first, out.past_key_values, rests[at : at + BATCH])
+                totals += continuation_totals(self.model, first, out.past_key_values, rests[at : at + BATCH])
         return tuple(AnswerLikelihood(a, t, len(r)) for a, t, r in zip(answers, totals, rests, strict=True))
 
     def _clip(self, inputs: ModelInputs) -> Cache | None:

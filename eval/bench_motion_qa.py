@@ -29,6 +29,7 @@ from motionqa.eval.qa.question import Benchmark, Prediction, Question
 from motionqa.eval.qa.statistics import compare, interval
 
 COMMAND = "make bench-motion_qa MOTION_QA=DATA"
+SAME = "both, on the questions of the other models"
 ARMS = ("both", "words", "tokens", "untuned", "blind model", *BLIND)
 SIDED = ("side", "direction", "turn", "which_hand_above", "true_side", "true_direction")
 REFUSED = ("refusal", "not_visible")
@@ -44,6 +45,8 @@ class BenchConfig:
     llm: str | None = None
     """The assistant's directory; the released one by default."""
     arms: tuple[str, ...] = ARMS
+    ablated: int | None = None
+    """Arms that run a language model beside the assistant answer so many questions, evenly drawn; all by default."""
     limit: int | None = None
     """Only so many questions, evenly drawn: for trying out."""
 
@@ -86,10 +89,14 @@ def run_arms(benchmark: Benchmark, config: BenchConfig) -> dict[str, Arm]:
 
     arms = {}
     for name in config.arms:
+        asked = benchmark if name == "both" or name in BLIND else evenly(benchmark, config.ablated)
         folder = config.out / name.replace(" ", "_")
-        predict(benchmark, predictor(name), folder, progress=_progress(name))
-        arms[name] = scored(benchmark, read_predictions(folder / MERGED))
-        print(f"{name}: {arms[name].mean():.3f}", flush=True)
+        predict(asked, predictor(name), folder, progress=_progress(name))
+        arms[name] = scored(asked, read_predictions(folder / MERGED))
+        print(f"{name}: {arms[name].mean():.3f} of {len(asked.questions)}", flush=True)
+    if config.ablated and "both" in arms:
+        some = evenly(benchmark, config.ablated).questions
+        arms[SAME] = replace(arms["both"], questions=some)
     return arms
 
 
@@ -145,8 +152,9 @@ def _above_blind(arms: Mapping[str, Arm], split: str) -> list[Row]:
     if not blind:
         return []
     best = max(blind, key=lambda k: blind[k].mean())
-    a, b = ([arm.scores.get(q.id, 0.0) for q in both.questions] for arm in (both, blind[best]))
-    against = compare("exact", [q.clip for q in both.questions], a, b)
+    shared = [q for q in both.questions if q.id in both.scores and q.id in blind[best].scores]
+    a, b = ([arm.scores[q.id] for q in shared] for arm in (both, blind[best]))
+    against = compare("exact", [q.clip for q in shared], a, b)
     beside = {best: round(blind[best].mean(), 4)}
     name = "above the best blind baseline"
     return [Row(name, round(against.difference, 4), "exact", against.interval, beside, ">= 0.35", split, COMMAND)]
@@ -221,6 +229,8 @@ def main(config: BenchConfig) -> None:
         f"{len(benchmark.questions)} questions on {clips} clips of held-out people and styles, half of them filmed "
         "virtually, held-out phrasings; intervals: 95 % bootstrap over clips"
     )
+    if config.ablated:
+        split += f"; words, tokens, untuned and blind model on {config.ablated} of them, evenly drawn"
     kept = {} if config.limit else published("motion_qa")
     rows = {**kept, **{r.id: r for r in rows_of(arms, split)}}
     if config.limit:

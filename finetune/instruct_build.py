@@ -21,6 +21,7 @@ from motionqa.assistant.prompt import BRIEFLY, TUNED, clip_question
 from motionqa.assistant.released import lifting
 from motionqa.assistant.retrieval import choose_facts
 from motionqa.data.detector_noise import load
+from motionqa.data.instruct.action_words import spoken_of
 from motionqa.data.instruct.conversations import conversations_of
 from motionqa.data.instruct.example import InstructExample
 from motionqa.data.instruct.known import KnownMotion, known_motion, mirrored_motion
@@ -39,7 +40,7 @@ from motionqa.encoders.kinematics.config import ONE_CAMERA
 from motionqa.encoders.lifter import LifterConfig, Network
 from motionqa.encoders.reader.features import FPS, STRIDE
 from motionqa.encoders.reader.read import load_reader, read_pose
-from motionqa.encoders.reader.words import read_clip
+from motionqa.encoders.reader.words import read_clip, words_of
 from motionqa.finetune.instruct_rows import RowWriter, Span, TrainClip
 from motionqa.finetune.training import recipe_of
 
@@ -64,6 +65,10 @@ class InstructBuild:
     brief: float = 0.5
     """Share of questions that ask for a word or two."""
     filmed: float = 0.5
+    masked: float = 0.2
+    """Share of single clips whose name is withheld from the reading: a movement that nobody named is described."""
+    refusals: int = 2
+    """Questions beside the others that nobody can answer from movement."""
     seed: int = 0
 
 
@@ -106,15 +111,22 @@ class Builder:
         pose = self.seen(motion, rng)
         measure = _measure(pose)
         report = measure(pose)
-        unseen = self.halves[int(motion.clip[0])]
-        words = read_clip(pose, report, unseen, measure).words
+        reading = read_clip(pose, report, self.halves[int(motion.clip[0])], measure)
+        words = reading.words
+        if len(motion.actions) == 1 and rng.random() < self.config.masked:
+            withheld = [replace(a, name="", alternatives=()) for a in reading.actions]
+            words = words_of(withheld, report, pose, measure)
         tokens = read_pose(pose, self.released).tokens
         truth = report if pose is motion.pose else analyse(motion.pose)
         found = [told_as_read(e, motion, words, report) for e in questions_of(motion, truth, rng, "train")]
+        found = [e for e in found if sayable(e.sentence, words)]
+        refused = [e for e in found if e.kind == "refusal"]
         kept = varied(found, self.config.questions, rng)
+        kept += [refused[i] for i in rng.permutation(len(refused))[: self.config.refusals]]
         dialogues = [self.asked(e, report, rng) for e in kept]
-        if rng.random() < self.config.dialogues and "unnamed" not in words:
+        if rng.random() < self.config.dialogues:
             talks = conversations_of(motion, truth, rng, "train")
+            talks = [t for t in talks if all(sayable(e.sentence, words) for e in t)]
             dialogues += [self.conversation(talks[i], report) for i in rng.permutation(len(talks))[:1]]
         return TrainClip(motion.clip, (words,), (tokens,), spans_of(motion, tokens), tuple(dialogues))
 
@@ -151,6 +163,14 @@ def _measure(pose: Pose3D) -> Callable[[Pose3D], MotionReport]:
     return (lambda p: analyse(p, ONE_CAMERA)) if pose.camera else analyse
 
 
+def sayable(sentence: str, words: str) -> bool:
+    """Whether an answer names only actions that the reading names or suspects; what it denies may be any."""
+    if sentence.lower().startswith("no"):
+        return True
+    seen = spoken_of(words)
+    return all(any(name in other for other in seen) for name in spoken_of(sentence))
+
+
 def told_as_read(example: InstructExample, motion: KnownMotion, words: str, report: MotionReport) -> InstructExample:
     """The example; where the only action is not read and not even suspected, its answer describes the movement instead.
 
@@ -159,7 +179,7 @@ def told_as_read(example: InstructExample, motion: KnownMotion, words: str, repo
     if example.kind not in NAMING or len(motion.actions) != 1 or "unnamed movement" not in words:
         return example
     summary = next((f.text for f in report.facts if f.topic == "summary"), "")
-    if motion.actions[0].name in words or not summary:
+    if motion.actions[0].name in spoken_of(words) or not summary:
         return example
     brief = summary.removeprefix("The person ").rstrip(".")
     return replace(example, answer=brief, sentence=summary, options=(), accepted=())

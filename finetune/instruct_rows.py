@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -80,7 +80,7 @@ class RowWriter:
         Without `sources` they are those of the clips' tokens. InputError where the folder holds another build.
         """
         self.folder, self.part_clips = folder, part_clips
-        given = asdict(about) if is_dataclass(about) and not isinstance(about, type) else dict(about or {})
+        given = asdict(cast(Any, about)) if is_dataclass(about) else dict(cast("Mapping[str, Any]", about or {}))
         self._about = json.loads(json.dumps(given, default=str))
         self._sources: dict[str, str] = {"motion": sources} if isinstance(sources, str) else dict(sources or {})
         self._waiting: list[TrainClip] = []

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import tyro
@@ -122,7 +122,7 @@ def _validation(config: InstructConfig, assistant: Assistant) -> Callable[[nn.Mo
     return validate
 
 
-_SHARED = {"rows": Path("rows"), "out": Path("runs/instruct")}
+_SHARED: dict[str, Any] = {"rows": Path("rows"), "out": Path("runs/instruct")}
 PRESETS = {
     "debug": (
         "a minute on a processor, to see that everything runs",

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -175,7 +175,7 @@ def train(config: ProjectorConfig, assistant: Assistant | None = None) -> Assist
     return assistant
 
 
-_SHARED = {"rows": Path("rows"), "out": Path("runs/projector")}
+_SHARED: dict[str, Any] = {"rows": Path("rows"), "out": Path("runs/projector")}
 PRESETS = {
     "debug": (
         "seconds on a processor, to see that everything runs",

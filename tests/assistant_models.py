@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def sentencepiece_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     from transformers import LlamaTokenizer
 
     model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
+    cast(Any, sentencepiece.SentencePieceTrainer).train(
         sentence_iterator=iter(SENTENCES), model_writer=model, vocab_size=380, model_type="bpe", byte_fallback=True,
         unk_id=0, bos_id=1, eos_id=2, pad_id=-1, minloglevel=2,
     )  # fmt: skip
@@ -67,18 +68,19 @@ def tiny_base(tokenizer: PreTrainedTokenizerBase | None = None, seed: int = 0, h
         vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=64, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=True,
         initializer_range=0.15,
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=cast(int, tokenizer.bos_token_id), eos_token_id=cast(int, tokenizer.eos_token_id),
     )  # fmt: skip
     model = LlamaForCausalLM(config).eval()
     with torch.no_grad():  # the table is also the output layer: small values could never make any word likely
-        model.get_input_embeddings().weight.mul_(4)
+        cast(torch.nn.Embedding, model.get_input_embeddings()).weight.mul_(4)
     return Base(model, tokenizer, f"tiny-{seed}")
 
 
-def tiny_assistant(base: Base | None = None, lora: bool = True, seed: int = 1, **settings: float) -> Assistant:
+def tiny_assistant(base: Base | None = None, lora: bool = True, seed: int = 1, **settings: Any) -> Assistant:
     """An assistant on a tiny base; its adapters have an effect, and nothing is dropped out."""
     torch.manual_seed(seed)
-    assistant = new_assistant(base or tiny_base(), WIDTHS, SOURCES, **({"lora_dropout": 0.0} | settings))
+    lora_settings: dict[str, Any] = {"lora_dropout": 0.0, **settings}
+    assistant = new_assistant(base or tiny_base(), WIDTHS, SOURCES, **lora_settings)
     if lora:
         assistant.model.add_lora()
         for name, weight in assistant.model.named_parameters():

@@ -14,6 +14,7 @@ from motionqa.data.instruct.action_words import (
     label_joints,
     names_of,
     part_of,
+    spoken_of,
     unlike,
 )
 from motionqa.data.instruct.captions import captions_for, cmu_descriptions, sentence_of, told
@@ -189,3 +190,10 @@ def test_the_mirror_of_a_walk_goes_forwards_too() -> None:
     walk = mirror("walk")
     assert direction(report(walk), leg_m(walk.pose), 0, walk.duration_s) == "forwards"
     assert np.isfinite(walk.pose.xyz_m).all()
+
+
+def test_a_text_speaks_of_the_actions_it_names_in_any_form() -> None:
+    assert spoken_of("The person serves a tennis ball, then is waving with the left hand.") == {
+        "tennis serve", "wave left hand"
+    }  # fmt: skip
+    assert spoken_of("Both feet stay on the floor.") == set()

@@ -255,7 +255,7 @@ def test_merged_adapters_say_the_same_and_export_as_a_plain_model(tmp_path: Path
 
 def test_a_base_in_bfloat16_keeps_its_trained_parts_in_float32_and_is_recognised(tmp_path: Path) -> None:
     exact = tiny_base()
-    half = Base(tiny_base().model.to(torch.bfloat16), exact.tokenizer, exact.name)
+    half = Base(tiny_base().model.bfloat16(), exact.tokenizer, exact.name)
     assistant = new_assistant(half, WIDTHS, SOURCES)
     assistant.model.add_lora()
     assert {p.dtype for p in assistant.model.parameters() if p.requires_grad} == {torch.float32}

@@ -247,3 +247,12 @@ def test_numbers_nobody_measured_are_pointed_out() -> None:
 def test_the_example_files_can_be_read(engine: Engine) -> None:
     encoding = engine.encoder.encode(example_files()[0])
     assert any("quat" in f.text for f in encoding.report.facts)
+
+
+def test_a_number_with_another_unit_is_marked() -> None:
+    facts = (Fact("The person walks at a speed of about 1.2 m/s from 1.3 to 6.7 s.", "speed", 1.3, 6.7),
+             Fact("The person walks at 1.7 steps per second.", "speed", 1.3, 6.7))  # fmt: skip
+    assert unmeasured_numbers("She walks at 1.7 m/s.", "How fast?", facts) == ("1.7 m/s",)
+    assert unmeasured_numbers("She walks at 1.2 m/s from 1.3 s.", "How fast?", facts) == ()
+    twice = (Fact("The person squats twice.", "count", 0.0, 2.0),)
+    assert unmeasured_numbers("She squats 2 times.", "How many?", twice) == ()

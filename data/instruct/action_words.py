@@ -6,6 +6,7 @@ collection is which action. The reader and the questions share them.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -138,6 +139,22 @@ def label_joints(source: str, label: str) -> tuple[str, ...]:
 def names_of(source: str) -> tuple[str, ...]:
     """The names that a collection's labels have, each once, in the order of the file."""
     return tuple(dict.fromkeys(v[0] for v in action_labels().get(source, {}).values() if v))
+
+
+@cache
+def _spoken() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Every action with a pattern of its forms."""
+    out = []
+    for words in action_words().values():
+        forms = {f.lower() for f in (words.name, words.do, words.does, words.doing, words.noun) if f}
+        out.append((words.name, re.compile(r"\b(?:" + "|".join(map(re.escape, sorted(forms))) + r")\b")))
+    return tuple(out)
+
+
+def spoken_of(text: str) -> frozenset[str]:
+    """The actions that a text names in any of their forms."""
+    plain = text.lower()
+    return frozenset(name for name, pattern in _spoken() if pattern.search(plain))
 
 
 def unlike(name: str, other: str) -> bool:
