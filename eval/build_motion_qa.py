@@ -65,15 +65,8 @@ def motions(clips: Sequence[MocapClip], split: Split, of_action: int, joined: in
 
 
 def chosen(examples: Sequence[InstructExample], most: int, rng: np.random.Generator) -> list[InstructExample]:
-    """At most so many questions of a clip, of as many kinds as there are; rare kinds are kept first."""
-    order = [examples[i] for i in rng.permutation(len(examples))]
-    kept: list[InstructExample] = []
-    for turn in range(len(order)):
-        fresh = [e for e in order if e not in kept and sum(k.kind == e.kind for k in kept) == turn]
-        kept += fresh[: most - len(kept)]
-        if len(kept) >= most or not fresh:
-            break
-    return kept
+    """At most so many questions of a clip, drawn at random: kinds come as often as they can be asked."""
+    return [examples[i] for i in rng.permutation(len(examples))[:most]]
 
 
 def questions(

@@ -12,7 +12,15 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from motionqa.assistant.llm import GenerationConfig, LocalModel, embedded_directory, load_llm
+from motionqa.assistant.llm import (
+    EMBEDDED_NAME,
+    ClipReadingModel,
+    GenerationConfig,
+    LocalModel,
+    embedded_directory,
+    load_llm,
+)
+from motionqa.assistant.released import reader
 from motionqa.data.schema import Conversation, InputError
 from motionqa.tests.fake_models import tiny_model_directory
 
@@ -72,6 +80,16 @@ def test_template_markers_typed_by_a_user_do_not_start_a_new_role(tiny: LocalMod
     assert prompt.count("<|im_end|>") == 1
 
 
+def test_the_default_is_the_released_assistant_and_reads_clips() -> None:
+    model = load_llm()
+    assert isinstance(model, ClipReadingModel)
+    assert model.reads_clips == ("motion",)
+    assert "tuned" in model.name
+    found = reader()
+    assert found is not None
+    assert model.processor.config.sources["motion"] == found.source  # type: ignore[attr-defined]
+
+
 def test_a_missing_model_says_what_can_be_given(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"could not be loaded.*Give a directory, a hub id"):
         load_llm(str(tmp_path / "nothing"))
@@ -80,7 +98,7 @@ def test_a_missing_model_says_what_can_be_given(tmp_path: Path) -> None:
 def test_the_embedded_model_is_unpacked_once_and_speaks_english() -> None:
     directory = embedded_directory()
     before = (directory / "model.safetensors").stat().st_mtime_ns
-    model = load_llm()
+    model = load_llm(EMBEDDED_NAME)
     assert embedded_directory() == directory
     assert (directory / "model.safetensors").stat().st_mtime_ns == before
     assert model.parameters == 134_515_008
