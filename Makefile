@@ -124,6 +124,7 @@ motion-qa: setup
 bench-motion_qa: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_motion_qa --data $(MOTION_QA) --out runs/motion_qa $(ARGS)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.motion_captions --data $(MOTION_QA) --mocap $(MOCAP)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.motion_qa_speed
 
 # Motion concepts on UTD-MHAD's skeletons and depth videos; one full run and its ablations a seed.
 CONCEPTS ?= runs/concepts

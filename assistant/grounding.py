@@ -26,7 +26,7 @@ _UNITS = {"degree": "degrees", "°": "degrees", "step": "steps", "second": "s", 
 
 def quantities_in(text: str) -> set[tuple[float, str]]:
     """Numbers with the unit that follows them."""
-    return {(float(n), _UNITS.get(unit, unit)) for n, unit in _QUANTITY.findall(text.lower())}
+    return {(float(n), _UNITS.get(unit) or unit) for n, unit in _QUANTITY.findall(text.lower())}
 
 
 def numbers_in(text: str) -> set[float]:

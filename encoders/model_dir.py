@@ -113,7 +113,7 @@ def load_model_dir(folder: Path) -> ModelDir:
         raise
     except (SafetensorError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{folder}: the weights do not fit the network that {CONFIG} describes: {error}") from error
-    return ModelDir(model.eval(), *(config[k] for k in SECTIONS), config["weights_sha256"])
+    return ModelDir(model.eval(), **{k: config[k] for k in SECTIONS}, weights_sha256=config["weights_sha256"])
 
 
 def require_finite(state: Mapping[str, Tensor], what: str) -> None:
@@ -143,7 +143,7 @@ def _network(model: nn.Module) -> tuple[str, dict[str, Any]]:
     """The name and sizes that `_build` makes the same network from."""
     for kind, name in CONFIGURED.items():
         if isinstance(model, kind):
-            return name, asdict(model.config)
+            return name, asdict(model.config)  # type: ignore[arg-type]
     if isinstance(model, MotionModel) and isinstance(model.head, ActionHead | EmbeddingHead):
         name = "action" if isinstance(model.head, ActionHead) else "embedding"
         return name, {"backbone": asdict(model.backbone.config), "head": model.head.sizes}

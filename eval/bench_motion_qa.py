@@ -134,14 +134,14 @@ def rows_of(arms: Mapping[str, Arm], split: str) -> list[Row]:
     def mean(name: str, keep: Callable[[Question], bool], goal: str = "", unit: str = "exact") -> Row:
         return row(name, arms, lambda a: a.mean(keep), goal, split, unit, both.interval(keep))
 
-    out = [mean("overall", lambda q: True, ">= 0.85"), *_above_blind(arms, split)]
+    out = [mean("overall", _closed, ">= 0.85"), *_above_blind(arms, split)]
     out += [mean(f"overall, {part} clips", _in_part(part)) for part in ("exact", "filmed", "single", "joined")]
     out += _counting(arms, split)
     out.append(mean("left/right and direction", _of_kind(*SIDED), ">= 0.90"))
     out.append(row("true/false, balanced accuracy", arms, balanced, ">= 0.85", split, "share"))
     out.append(row("refusals where nothing can be judged", arms, partial(refusing, True), ">= 0.90", split, "share"))
     out.append(row("false refusals", arms, partial(refusing, False), "<= 0.03", split, "share"))
-    for kind in sorted({q.type for q in both.questions}):
+    for kind in sorted({q.type for q in both.questions if _closed(q)}):
         keep = _of_kind(kind)
         out.append(mean(f"kind {kind}", keep, unit=f"exact, n={sum(map(keep, both.questions))}"))
     return out
@@ -151,17 +151,22 @@ def _above_blind(arms: Mapping[str, Arm], split: str) -> list[Row]:
     both, blind = arms["both"], {k: v for k, v in arms.items() if k in (*BLIND, "blind model")}
     if not blind:
         return []
-    best = max(blind, key=lambda k: blind[k].mean())
-    shared = [q for q in both.questions if q.id in both.scores and q.id in blind[best].scores]
+    best = max(blind, key=lambda k: blind[k].mean(_closed))
+    shared = [q for q in both.questions if _closed(q) and q.id in both.scores and q.id in blind[best].scores]
     a, b = ([arm.scores[q.id] for q in shared] for arm in (both, blind[best]))
     against = compare("exact", [q.clip for q in shared], a, b)
-    beside = {best: round(blind[best].mean(), 4)}
+    beside = {best: round(blind[best].mean(_closed), 4)}
     name = "above the best blind baseline"
     return [Row(name, round(against.difference, 4), "exact", against.interval, beside, ">= 0.35", split, COMMAND)]
 
 
+def _closed(question: Question) -> bool:
+    """Captions have no one right wording; `motion_captions` scores them."""
+    return question.type != "caption"
+
+
 def _in_part(part: str) -> Callable[[Question], bool]:
-    return lambda q: part in q.clip.split("-")
+    return lambda q: part in q.clip.split("-") and _closed(q)
 
 
 def _of_kind(*kinds: str) -> Callable[[Question], bool]:

@@ -20,6 +20,7 @@ from motionqa.assistant.released import lifting
 from motionqa.data.detector_noise import load
 from motionqa.data.instruct.example import InstructExample
 from motionqa.data.instruct.known import KnownMotion, known_motion, mirrored_motion
+from motionqa.data.instruct.phrasings import Which
 from motionqa.data.instruct.questions import questions_of
 from motionqa.data.instruct.stitch import stitched
 from motionqa.data.mocap.actions import FRONT
@@ -70,7 +71,7 @@ def chosen(examples: Sequence[InstructExample], most: int, rng: np.random.Genera
 
 
 def questions(
-    motion: KnownMotion, name: str, config: BuildConfig, rng: np.random.Generator, phrasings: str
+    motion: KnownMotion, name: str, config: BuildConfig, rng: np.random.Generator, phrasings: Which
 ) -> Iterator[dict[str, object]]:
     """The questions of one clip as the file holds them."""
     found = questions_of(motion, analyse(motion.pose), rng, phrasings)

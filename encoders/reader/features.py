@@ -79,7 +79,7 @@ def features_of(
 ) -> Float[Array, "K F"]:
     """Features of Human3.6M joints at `FPS`, Y up, any unit. InputError where hips and shoulders are never seen."""
     seen = (confidence >= SEEN) & np.isfinite(xyz).all(axis=-1)
-    trunk = seen[:, [*_LEFT, *_RIGHT]].all(axis=1)
+    trunk = np.asarray(seen[:, [*_LEFT, *_RIGHT]].all(axis=1))
     if not trunk.any():
         raise InputError("hips and shoulders are never seen together; actions can not be read without them")
     xyz = _held(np.nan_to_num(xyz), seen)

@@ -7,6 +7,7 @@ seconds to either side and knows no absolute place, so that any length is read a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -66,6 +67,9 @@ class _Layer(nn.Module):
 class MotionReader(nn.Module):
     """Features of movements to tokens, and from each token how likely every action is."""
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, config: ReaderConfig) -> None:
         super().__init__()
         self.config = config
@@ -91,7 +95,7 @@ class MotionReader(nn.Module):
         keep = real
         for conv, norm in zip(self.enter, self.norms, strict=True):
             x = conv(x)
-            keep = keep[:, :: conv.stride[0]]
+            keep = keep[:, :: cast(nn.Conv1d, conv).stride[0]]
             x = F.gelu(_normalised(x, norm)) * keep[:, None]
         x = F.dropout(rearrange(x, "b d n -> b n d"), self.config.dropout, self.training)
         place = torch.arange(x.shape[1], device=x.device)

@@ -32,6 +32,7 @@ def _side_by_side(llm: LocalModel, conversations: Sequence[Conversation], max_ne
     # The chat's own rendering, which takes the template's markers out of what users type.
     prompts = [tokenizer(llm.rendered(c), add_special_tokens=False).input_ids for c in conversations]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    assert isinstance(pad, int)
     tokens, real = _padded(prompts, pad)
     with torch.inference_mode():
         out = llm.model.generate(  # type: ignore[operator]
@@ -45,7 +46,7 @@ def _side_by_side(llm: LocalModel, conversations: Sequence[Conversation], max_ne
             pad_token_id=pad,
         )
     for row in out[:, tokens.shape[1] :]:
-        yield tokenizer.decode(row, skip_special_tokens=True)
+        yield str(tokenizer.decode(row, skip_special_tokens=True))
 
 
 def _padded(prompts: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
