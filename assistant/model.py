@@ -204,8 +204,10 @@ class MotionQAForConditionalGeneration(PreTrainedModel, GenerationMixin):
         asked = F.pad(labels[:, 1:] != IGNORE, (0, 1))
         if not asked.any():
             raise ValueError("no token of this batch carries a loss; expected labels other than -100")
+        # Blocks that go on from a prefix run with its cache; others need none to train.
+        cached = {"past_key_values": past_key_values, "use_cache": past_key_values is not None}
         with _only_rows(self.get_output_embeddings(), asked):
-            out = self.language_model(**given, **{**kwargs, "use_cache": False})
+            out = self.language_model(**given, **{**kwargs, **cached})
         targets = labels[:, 1:][asked[:, :-1]]
         each = F.cross_entropy(out.logits[0].float(), targets, reduction="none")
         out["loss"] = each.mean() if loss_weights is None else (each * loss_weights[:, 1:][asked[:, :-1]]).sum()

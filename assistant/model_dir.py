@@ -8,6 +8,7 @@ own, because transformers' Auto classes take a directory with an adapter at its 
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 from collections.abc import Mapping
@@ -130,7 +131,7 @@ def save_assistant(
     if not write:
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    config.save_pretrained(folder)
+    _without_paths(config).save_pretrained(folder)
     save_file(projectors, folder / PROJECTOR)
     (folder / PROJECTOR).chmod(0o644)  # safetensors writes private files, a released model is not
     if adapters is not None:
@@ -142,6 +143,14 @@ def save_assistant(
     (folder / RECIPE).write_text(json.dumps(plain, indent=2, default=_plain) + "\n")
     (folder / CARD).write_text(_card(config, plain["scores"]))
     return folder
+
+
+def _without_paths(config: MotionQAConfig) -> MotionQAConfig:
+    """The configuration without where its base model lies on this machine: `base_name` says which one it is."""
+    own = copy.deepcopy(config)
+    if own.text_config is not None:
+        own.text_config._name_or_path = ""
+    return own
 
 
 def load_assistant(

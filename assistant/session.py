@@ -14,7 +14,7 @@ from motionqa.assistant.likelihood import AnswerLikelihood
 from motionqa.assistant.llm import GenerationConfig, LanguageModel, WeighingModel, load_llm
 from motionqa.assistant.prompt import Prompt, PromptConfig, build_prompt, check_question, config_for
 from motionqa.assistant.released import lifting, reader
-from motionqa.assistant.retrieval import choose_facts
+from motionqa.assistant.retrieval import choose_facts, known_facts
 from motionqa.data.cache import EncodingCache
 from motionqa.data.schema import Answer, ClipEncoding, Fact, InputError
 from motionqa.encoders.clip_encoder import Cancelled, ClipEncoder, EncoderConfig, Progress
@@ -160,7 +160,8 @@ class ChatSession:
             raise InputError("There is no clip yet. Upload a video or a motion file first, then ask about it.")
         engine, config = self.engine, self.prompt_config
         previous = self.history[-1][0] if self.history else ""
-        known = (*encoding.report.facts, *self.learned)
+        read = encoding.reading if config.clip != "none" else None
+        known = (*known_facts(encoding.report, read), *self.learned)
         facts = choose_facts(known, question, engine.embedder, config.facts, previous) if config.facts else ()
         reply_tokens = engine.generation.max_new_tokens
         return (

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
+from motionqa.data.report import Fact
+
 Array = np.ndarray
 
 MODALITIES = ("motion", "video", "flow")
@@ -53,3 +55,5 @@ class MotionReading:
     tokens: ClipTokens
     words: str = ""
     """Actions and what was measured, in about a hundred words."""
+    facts: tuple[Fact, ...] = ()
+    """What is recognised, sentence by sentence, for questions about it."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from peft.helpers import disable_input_dtype_casting
 from torch import Tensor, nn
 
 from motionqa.assistant.model_dir import Assistant
@@ -16,24 +19,16 @@ from motionqa.assistant.prompt import TUNED, clip_opening, without_facts
 from motionqa.data.reading import ClipTokens
 from motionqa.data.schema import InputError
 from motionqa.finetune.instruct_rows import InstructRows
-from motionqa.finetune.packing import PackedBatch, PackedRow, bucketed, collate, pack
+from motionqa.finetune.packing import PackedBatch, collate, pack
+from motionqa.finetune.shared_prefix import SharedPrefix, shared_prefix
 from motionqa.finetune.training import LoopConfig
 
+Array = np.ndarray
 
-@dataclass(frozen=True)
-class TuneLoop(LoopConfig):
-    """The training loop with the language stages' decay."""
 
-    shape: Literal["linear", "cosine"] = "linear"
-    """How the learning rate falls to zero after the warm-up."""
-    weight_decay: float = 0.0
-    warmup: int = 10
-
-    def rate(self, step: int) -> float:
-        """Share of the learning rate at a step."""
-        if self.shape == "cosine" or step < self.warmup:
-            return super().rate(step)
-        return max(0.0, (self.steps - step) / max(1, self.steps - self.warmup))
+def tune_loop(steps: int, **settings: Any) -> LoopConfig:
+    """The training loop of the language stages: no weight decay, a short warm-up, then linearly down to zero."""
+    return LoopConfig(steps, **{"weight_decay": 0.0, "warmup": 10, "schedule": "linear", **settings})
 
 
 @dataclass(frozen=True)
@@ -41,13 +36,13 @@ class Mixture:
     """What a step shows: clips, questions about each, and through which of the two ways in."""
 
     clips: int = 4
-    questions: int = 8
+    questions: int = 12
     words_only: float = 0.25
     """Share of clips shown in words alone."""
     tokens_only: float = 0.25
     """Share shown in learned tokens alone; the rest is shown in both."""
-    row_tokens: int = 400
-    """About how long a packed row is."""
+    row_tokens: int = 800
+    """About how long a packed row is, where several processes train."""
 
     def __post_init__(self) -> None:
         if self.clips < 1 or self.questions < 1:
@@ -112,37 +107,57 @@ class InstructTraining:
     def __init__(
         self, rows: InstructRows, processor: MotionQAProcessor, mixture: Mixture, seed: int, together: bool = False
     ) -> None:
-        """`together` keeps a step's rows in one batch: processes that share a sharded model must run it as often."""
+        """`together` keeps a step in one batch: processes that share a sharded model must run it as often."""
         self.rows, self.processor, self.mixture, self.together = rows, processor, mixture, together
         self.sampler = Sampler(rows, mixture, seed)
 
-    def batch(self, step: int) -> list[PackedBatch]:
-        """A step's rows, sorted by length into batches whose losses add up.
+    def batch(self, step: int) -> Sequence[PackedBatch | SharedPrefix]:
+        """A step's clips with their questions, in parts whose losses add up.
 
         Each question counts the same, one over what a full step has, so that steps on several processes average to
         one step with all their clips.
         """
-        rows = [row for draw in self.sampler.draws(step) for row in self.packed(draw)]
         full = self.mixture.clips * self.mixture.questions
-        return [collate(rows, full)] if self.together else bucketed(rows, full)
+        clips = [self.clip(draw) for draw in self.sampler.draws(step)]
+        if not self.together:
+            return [shared_prefix(*clip, full) for clip in clips]
+        return [collate([row for clip in clips for row in pack(*clip, self.mixture.row_tokens)], full)]
 
-    def packed(self, draw: Draw) -> list[PackedRow]:
-        """The rows of one clip."""
+    def clip(self, draw: Draw) -> tuple[Tokens, dict[str, Float[Array, "M D"]], list[Tokens]]:
+        """What is shown of a clip: its tokens and features, and each conversation about it."""
         start = clip_opening(replace(TUNED, clip=draw.shown), draw.words, draw.tokens)
         opening, features, _ = self.processor.opening(start.turns[0].text, start.clip)
         asked = without_facts if draw.shown == "tokens" else str
-        blocks = [sum((self.processor.exchange(asked(q), a) for q, a in d), Tokens()) for d in draw.dialogues]
-        return pack(opening, features, blocks, self.mixture.row_tokens)
+        return (
+            opening,
+            features,
+            [sum((self.processor.exchange(asked(q), a) for q, a in d), Tokens()) for d in draw.dialogues],
+        )
 
-    def losses(self, model: nn.Module, batch: Sequence[PackedBatch], step: int) -> dict[str, Tensor]:
+    def losses(self, model: nn.Module, batch: Sequence[PackedBatch | SharedPrefix], step: int) -> dict[str, Tensor]:
         """The step's loss; beside it the mean over its questions, and how many tokens it had."""
         del step
         device = next(model.parameters()).device
-        loss = torch.stack([model(**part.arguments(device)).loss for part in batch]).sum()
+        with in_base_precision(model):
+            loss = torch.stack([part.loss(model, device) for part in batch]).sum()
         asked = sum(part.examples for part in batch)
         full = self.mixture.clips * self.mixture.questions
         tokens = torch.tensor(float(sum(part.tokens for part in batch)))
         return {"loss": loss, "question": loss.detach() * full / asked, "tokens": tokens}
+
+
+@contextmanager
+def in_base_precision(model: nn.Module) -> Iterator[None]:
+    """Within, float32 adapters of a bfloat16 base compute in bfloat16: a fifth faster on two cores.
+
+    Their weights, gradients and AdamW's moments stay float32.
+    """
+    half = next((p for p in model.parameters() if p.dtype == torch.bfloat16), None)
+    if half is None:
+        yield
+        return
+    with torch.autocast(half.device.type, torch.bfloat16), disable_input_dtype_casting(model):
+        yield
 
 
 def held_out_loss(assistant: Assistant, rows: InstructRows, mixture: Mixture, steps: int) -> dict[str, float]:

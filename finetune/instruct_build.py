@@ -19,7 +19,7 @@ import tyro
 from motionqa.assistant.embedder import SentenceEmbedder
 from motionqa.assistant.prompt import BRIEFLY, TUNED, clip_question
 from motionqa.assistant.released import lifting
-from motionqa.assistant.retrieval import choose_facts
+from motionqa.assistant.retrieval import choose_facts, known_facts
 from motionqa.data.detector_noise import load
 from motionqa.data.instruct.action_words import spoken_of
 from motionqa.data.instruct.conversations import conversations_of
@@ -32,7 +32,7 @@ from motionqa.data.mocap.clip import MocapClip
 from motionqa.data.mocap.packed import load_collections
 from motionqa.data.mocap.splits import half_of
 from motionqa.data.reading import ClipTokens
-from motionqa.data.schema import InputError, MotionReport, Pose3D
+from motionqa.data.schema import Fact, InputError, MotionReport, Pose3D
 from motionqa.encoders.clip_encoder import load_lifter
 from motionqa.encoders.filmed import filmed, random_film
 from motionqa.encoders.kinematics.analyse import analyse
@@ -40,7 +40,7 @@ from motionqa.encoders.kinematics.config import ONE_CAMERA
 from motionqa.encoders.lifter import LifterConfig, Network
 from motionqa.encoders.reader.features import FPS, STRIDE
 from motionqa.encoders.reader.read import load_reader, read_pose
-from motionqa.encoders.reader.words import read_clip, words_of
+from motionqa.encoders.reader.words import read_clip, worded
 from motionqa.finetune.instruct_rows import RowWriter, Span, TrainClip
 from motionqa.finetune.training import recipe_of
 
@@ -112,10 +112,10 @@ class Builder:
         measure = _measure(pose)
         report = measure(pose)
         reading = read_clip(pose, report, self.halves[int(motion.clip[0])], measure)
-        words = reading.words
         if len(motion.actions) == 1 and rng.random() < self.config.masked:
-            withheld = [replace(a, name="", alternatives=()) for a in reading.actions]
-            words = words_of(withheld, report, pose, measure)
+            withheld = tuple(replace(a, name="", alternatives=()) for a in reading.actions)
+            reading = worded(replace(reading, actions=withheld), report, pose, measure)
+        words, facts = reading.words, known_facts(report, reading)
         tokens = read_pose(pose, self.released).tokens
         truth = report if pose is motion.pose else analyse(motion.pose)
         found = [told_as_read(e, motion, words, report) for e in questions_of(motion, truth, rng, "train")]
@@ -123,11 +123,11 @@ class Builder:
         refused = [e for e in found if e.kind == "refusal"]
         kept = varied(found, self.config.questions, rng)
         kept += [refused[i] for i in rng.permutation(len(refused))[: self.config.refusals]]
-        dialogues = [self.asked(e, report, rng) for e in kept]
+        dialogues = [self.asked(e, facts, rng) for e in kept]
         if rng.random() < self.config.dialogues:
             talks = conversations_of(motion, truth, rng, "train")
             talks = [t for t in talks if all(sayable(e.sentence, words) for e in t)]
-            dialogues += [self.conversation(talks[i], report) for i in rng.permutation(len(talks))[:1]]
+            dialogues += [self.conversation(talks[i], facts) for i in rng.permutation(len(talks))[:1]]
         return TrainClip(motion.clip, (words,), (tokens,), spans_of(motion, tokens), tuple(dialogues))
 
     def seen(self, motion: KnownMotion, rng: np.random.Generator) -> Pose3D:
@@ -141,19 +141,19 @@ class Builder:
             return motion.pose
 
     def asked(
-        self, example: InstructExample, report: MotionReport, rng: np.random.Generator
+        self, example: InstructExample, known: Sequence[Fact], rng: np.random.Generator
     ) -> tuple[tuple[str, str], ...]:
         """The user's turn with its facts, and the answer: in brief, or in a sentence."""
-        facts = choose_facts(report.facts, example.question, self.embedder, TUNED.facts)
+        facts = choose_facts(tuple(known), example.question, self.embedder, TUNED.facts)
         if rng.random() < self.config.brief:
             return ((clip_question(example.question, facts, BRIEFLY), example.answer),)
         return ((clip_question(example.question, facts), example.sentence),)
 
-    def conversation(self, turns: Sequence[InstructExample], report: MotionReport) -> Talk:
+    def conversation(self, turns: Sequence[InstructExample], known: Sequence[Fact]) -> Talk:
         """Several turns; as in the chat, facts stand beside the last question only."""
         *before, last = turns
         previous = before[-1].question if before else ""
-        facts = choose_facts(report.facts, last.question, self.embedder, TUNED.facts, previous)
+        facts = choose_facts(tuple(known), last.question, self.embedder, TUNED.facts, previous)
         said = [(e.question, e.sentence) for e in before]
         return (*said, (clip_question(last.question, facts), last.sentence))
 

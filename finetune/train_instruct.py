@@ -23,9 +23,9 @@ from torch import nn
 from motionqa.assistant.model import MotionQAForConditionalGeneration
 from motionqa.assistant.model_dir import Assistant, load_assistant, load_base, new_assistant, save_assistant
 from motionqa.data.schema import InputError
-from motionqa.finetune.instruct_batches import InstructTraining, Mixture, TuneLoop, held_out_loss
+from motionqa.finetune.instruct_batches import InstructTraining, Mixture, held_out_loss, tune_loop
 from motionqa.finetune.instruct_rows import InstructRows
-from motionqa.finetune.training import fit, recipe_of
+from motionqa.finetune.training import LoopConfig, fit, recipe_of
 
 PRECISIONS = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -55,7 +55,7 @@ class InstructConfig:
     """`4bit` is QLoRA: a GPU and bitsandbytes."""
     recompute: bool = False
     """Gradient checkpointing: less memory, a third more work."""
-    loop: TuneLoop = field(default_factory=lambda: TuneLoop(1500, learning_rate=2e-3))
+    loop: LoopConfig = field(default_factory=lambda: tune_loop(1500, learning_rate=2e-3))
 
 
 def start(config: InstructConfig, rows: InstructRows) -> Assistant:
@@ -128,21 +128,21 @@ PRESETS = {
         "a minute on a processor, to see that everything runs",
         InstructConfig(
             **_SHARED, mixture=Mixture(1, 4, row_tokens=300),
-            loop=TuneLoop(4, learning_rate=2e-3, warmup=1, save_every=2, log_every=1),
+            loop=tune_loop(4, learning_rate=2e-3, warmup=1, save_every=2, log_every=1),
         ),
     ),
     "cpu": (
         "one or two hours on two cores: the released assistant",
         # Drawing LoRA's dropout costs a processor 40 % of a step, so here it is left out.
         InstructConfig(
-            **_SHARED, lora_dropout=0.0, loop=TuneLoop(1500, learning_rate=2e-3, save_every=250, log_every=10)
+            **_SHARED, lora_dropout=0.0, loop=tune_loop(1500, learning_rate=2e-3, save_every=250, log_every=10)
         ),
     ),
     "gpu": (
         "half an hour on one large card",
         InstructConfig(
             **_SHARED, mixture=Mixture(32, 8, row_tokens=600),
-            loop=TuneLoop(4000, learning_rate=1e-3, warmup=50, save_every=500, log_every=20),
+            loop=tune_loop(4000, learning_rate=1e-3, warmup=50, save_every=500, log_every=20),
         ),
     ),
 }  # fmt: skip

@@ -10,7 +10,7 @@ other actions of the batch. Fifteen seconds of that were worth 15 points in a sm
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from motionqa.assistant.model_dir import Assistant, load_base, new_assistant, save_assistant
 from motionqa.assistant.processor import fewer_rows
 from motionqa.data.schema import InputError
-from motionqa.finetune.instruct_batches import InstructTraining, Mixture, TuneLoop
+from motionqa.finetune.instruct_batches import InstructTraining, Mixture, tune_loop
 from motionqa.finetune.instruct_rows import InstructRows, TrainClip
-from motionqa.finetune.training import fit, recipe_of
+from motionqa.finetune.training import LoopConfig, fit, recipe_of
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class ProjectorConfig:
     temperature: float = 0.1
     """Of the contrast between the actions of a batch."""
     norm_weight: float = 0.1
-    align: TuneLoop = field(default_factory=lambda: TuneLoop(400, learning_rate=2e-3, shape="cosine"))
+    align: LoopConfig = field(default_factory=lambda: tune_loop(400, learning_rate=2e-3, schedule="cosine"))
     answer_steps: int = 0
     """Steps of the second stage, in which the projector learns to answer from tokens alone; 0 leaves it out."""
-    answer: TuneLoop = field(default_factory=lambda: TuneLoop(1, learning_rate=1e-3))
+    answer: LoopConfig = field(default_factory=lambda: tune_loop(1, learning_rate=1e-3))
     mixture: Mixture = field(default_factory=lambda: Mixture(words_only=0.0, tokens_only=1.0))
 
 
@@ -165,7 +165,7 @@ def train(config: ProjectorConfig, assistant: Assistant | None = None) -> Assist
     fit(aligner, aligning.batch, aligning.losses, config.align, config.out / "align")
     if config.answer_steps:
         stage = InstructTraining(rows, assistant.processor, config.mixture, config.answer.seed)
-        loop = TuneLoop(**{**vars(config.answer), "steps": config.answer_steps})
+        loop = replace(config.answer, steps=config.answer_steps)
         groups = [{"params": list(model.projectors.parameters())}]
         fit(model, stage.batch, stage.losses, loop, config.out / "answer", groups=groups)
     recipe = {"projector": recipe_of(config)}
@@ -180,7 +180,7 @@ PRESETS = {
     "debug": (
         "seconds on a processor, to see that everything runs",
         ProjectorConfig(
-            **_SHARED, clips=2, align=TuneLoop(4, learning_rate=2e-3, warmup=1, save_every=2, log_every=1),
+            **_SHARED, clips=2, align=tune_loop(4, learning_rate=2e-3, warmup=1, save_every=2, log_every=1),
             answer_steps=1, mixture=Mixture(1, 2, 0.0, 1.0, 200),
         ),
     ),
@@ -188,7 +188,7 @@ PRESETS = {
     "gpu": (
         "minutes on one card, with the second stage",
         ProjectorConfig(
-            **_SHARED, clips=128, align=TuneLoop(2000, learning_rate=1e-3, shape="cosine"), answer_steps=1000,
+            **_SHARED, clips=128, align=tune_loop(2000, learning_rate=1e-3, schedule="cosine"), answer_steps=1000,
             mixture=Mixture(16, 8, 0.0, 1.0),
         ),
     ),

@@ -33,8 +33,8 @@ class LoopConfig:
     throughout, which is the paper's."""
     weight_decay: float = 0.01
     warmup: int = 50
-    schedule: Literal["cosine", "exponential"] = "cosine"
-    """`exponential` is the paper's 0.99 an epoch."""
+    schedule: Literal["cosine", "linear", "exponential"] = "cosine"
+    """How the rate falls after the warm-up; `exponential` is MotionBERT's 0.99 an epoch."""
     decay: float = 0.99
     steps_per_epoch: int = 1000
     clip_norm: float = 1.0
@@ -54,7 +54,8 @@ class LoopConfig:
             return (step + 1) / self.warmup
         if self.schedule == "exponential":
             return self.decay ** (step // self.steps_per_epoch)
-        return 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return max(0.0, 1 - done) if self.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
 
 
 def recipe_of(config: Any) -> dict[str, object]:

@@ -30,9 +30,9 @@ from motionqa.data.synthetic import exercises as made
 from motionqa.data.synthetic.body import BodyMotion, render
 from motionqa.data.video import iter_frames, read_clip
 from motionqa.encoders.clip_encoder import ClipEncoder
+from motionqa.tests.browser import opened
 from motionqa.tests.coach_clips import encoded
 from motionqa.tests.fake_models import ScriptedModel
-from motionqa.tests.test_page import CHROMIUM, FLAGS
 
 SHALLOW = made.squat_set((1, 1, 1), knee_deg=70)
 
@@ -210,23 +210,10 @@ def test_the_list_of_exercises_holds_them_all() -> None:
 
 @pytest.fixture
 def tab(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM, "Chromium is needed for the browser tests: apt-get install chromium, or run with -m 'not browser'"
     monkeypatch.setenv("MOTIONQA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    address = launch(engine, port=None, block=False)
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        tab = browser.new_page(viewport={"width": 1300, "height": 1000})
-        tab.set_default_timeout(120_000)
-        problems: list[str] = []
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.goto(address)
-        tab.wait_for_selector("#question textarea")
+    with opened(launch(engine, port=None, block=False), timeout_s=120) as tab:
         yield tab
-        browser.close()
-        assert problems == []
 
 
 def criticised(tab: Any, clip: Path) -> None:

@@ -35,15 +35,13 @@ def one(examples: list[InstructExample], wording: str) -> InstructExample:
 # ---------------------------------------------------------------------------------------------- wordings
 
 
-def test_every_kind_has_ten_patterns_to_train_on_and_three_held_out_and_several_sentences() -> None:
+def test_every_kind_has_twenty_patterns_to_train_on_and_three_held_out_and_several_sentences() -> None:
     for wording in wordings().values():
-        assert len(wording.chosen("train")) >= 10, wording.kind
+        assert len(wording.chosen("train")) >= 20, wording.kind
         assert len(wording.chosen("held_out")) >= 3, wording.kind
         assert len(wording.patterns) == len({p.text for p in wording.patterns})
         told = wording.sentences.values()
         assert wording.kind == "caption" or all(len(s) >= 3 for s in told), wording.kind
-        share = len(wording.chosen("held_out")) / len(wording.patterns)
-        assert 0.18 < share < 0.34, wording.kind
 
 
 def test_no_held_out_pattern_is_a_training_pattern_with_another_pronoun() -> None:

@@ -191,6 +191,16 @@ def test_the_directory_holds_no_base_model_and_explains_itself(tmp_path: Path, t
     assert "| exact | 0.5 |" in card
 
 
+def test_a_saved_assistant_names_no_path_of_the_machine_it_was_made_on(tmp_path: Path) -> None:
+    base = tiny_base()
+    base.model.config._name_or_path = "/home/somebody/.cache/llm/base"
+    assistant = tiny_assistant(base)
+    assistant.model.save_pretrained(tmp_path, processor=assistant.processor)
+    written = "".join(p.read_text() for p in tmp_path.rglob("*.json"))
+    assert "SmolLM" in written or base.name in written
+    assert "somebody" not in written
+
+
 def test_another_base_model_is_refused_with_both_names(tmp_path: Path, tiny: Assistant) -> None:
     tiny.model.save_pretrained(tmp_path, processor=tiny.processor)
     with pytest.raises(InputError, match=r"'tiny-0', and 'tiny-5' is another one \(different embeddings, layers\)"):

@@ -8,7 +8,8 @@ import torch
 
 from motionqa.assistant.model_dir import Assistant
 from motionqa.assistant.processor import Tokens
-from motionqa.finetune.packing import PackedRow, bucketed, collate, pack, visible, without_padding
+from motionqa.finetune.packing import PackedRow, collate, pack, visible, without_padding
+from motionqa.finetune.shared_prefix import shared_prefix
 from motionqa.tests.assistant_models import clip_tokens, tiny_assistant
 
 QUESTIONS = (("Which hand waves?", "Left."), ("How often?", "Three times, slowly."), ("Then?", "The walker sits down."))
@@ -97,15 +98,32 @@ def test_blocks_that_do_not_fit_go_behind_the_same_prefix_again(tiny: Assistant)
     assert len(packed(tiny, row_tokens=1)) == 3  # a block alone may be longer
 
 
-def test_buckets_waste_little_and_add_up_to_the_whole_loss(tiny: Assistant) -> None:
-    rows = [r for n in (2, 30, 3, 31) for r in packed(tiny, rows=n)]
-    batches = bucketed(rows)
-    assert [len(b.input_ids) for b in batches] == [2, 2]
-    assert all(b.tokens >= 0.85 * b.input_ids.numel() for b in batches)
-    with torch.no_grad():
-        parts = sum(tiny.model(**b.arguments()).loss for b in batches)
-        whole = tiny.model(**collate(rows).arguments()).loss
-    assert torch.allclose(torch.as_tensor(parts), whole, atol=1e-5)
+def test_a_shared_prefix_has_the_loss_and_gradients_of_packed_rows(tiny: Assistant) -> None:
+    opening, features, _ = tiny.processor.opening("Seen: wave.", clip_tokens(9, 1))
+    blocks = [tiny.processor.exchange(q, a) for q, a in QUESTIONS]
+    shared = shared_prefix(opening, features, blocks)
+    loss = shared.loss(tiny.model, torch.device("cpu"))
+    loss.backward()
+    here = gradients(tiny)
+    batch = collate(pack(opening, features, blocks, 400))
+    packed_loss = batch.loss(tiny.model, torch.device("cpu"))
+    packed_loss.backward()
+    assert (shared.examples, shared.tokens) == (batch.examples, batch.tokens) == (3, len(packed(tiny, rows=9)[0]))
+    assert torch.allclose(loss, packed_loss, atol=1e-5, rtol=1e-5)
+    for name, gradient in gradients(tiny).items():
+        assert torch.allclose(here[name], gradient, atol=1e-5, rtol=1e-3), name
+    assert any("projector" in n and float(g.abs().max()) > 1e-6 for n, g in here.items())
+
+
+def test_blocks_of_one_length_go_side_by_side_with_little_padding(tiny: Assistant) -> None:
+    opening, features, _ = tiny.processor.opening("Seen: wave.")
+    long = ("How often? " * 12, "Three times. " * 12)
+    blocks = [tiny.processor.exchange(q, a) for q, a in (*QUESTIONS, long, QUESTIONS[0], long)]
+    shared = shared_prefix(opening, features, blocks, examples=12)
+    lengths = [part.attention_mask.sum(1) - len(opening) for part in shared.blocks]
+    assert sorted(int(n) for group in lengths for n in group) == sorted(map(len, blocks))
+    assert all(float(n.min()) >= 0.7 * float(n.max()) for n in lengths)
+    assert sum(float(part.loss_weights.sum()) for part in shared.blocks) == pytest.approx(6 / 12)
 
 
 def test_only_answers_carry_labels(tiny: Assistant) -> None:
@@ -119,3 +137,5 @@ def test_a_block_without_an_answer_is_refused(tiny: Assistant) -> None:
     opening, features, _ = tiny.processor.opening("Seen.")
     with pytest.raises(ValueError, match="no token to learn"):
         pack(opening, features, [Tokens((1, 2), (False, False))])
+    with pytest.raises(ValueError, match="no token to learn"):
+        shared_prefix(opening, features, [Tokens((1, 2), (False, False))])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -21,14 +20,10 @@ from motionqa.assistant.uploads import Uploads, upload_folder
 from motionqa.data.cache import EncodingCache
 from motionqa.data.synthetic.motions import render, squats
 from motionqa.encoders.clip_encoder import ClipEncoder
+from motionqa.tests.browser import opened
 from motionqa.tests.fake_models import ScriptedModel
 from motionqa.tests.video_files import sound_only
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 WORDS = "The person squats 3 times and then raises the right arm"
 
 
@@ -129,20 +124,8 @@ def test_no_other_file_of_the_machine_is_served(address: str, path: str) -> None
 
 @pytest.fixture
 def page(address: str) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM, "Chromium is needed for the browser tests: apt-get install chromium, or run with -m 'not browser'"
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        tab = browser.new_page(viewport={"width": 1300, "height": 1000})
-        tab.set_default_timeout(60_000)
-        problems: list[str] = []
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.goto(address)
-        tab.wait_for_selector("#question textarea")
+    with opened(address) as tab:
         yield tab
-        browser.close()
-        assert problems == []
 
 
 def ask(page: Any, question: str) -> None:

@@ -12,13 +12,13 @@ import torch
 from motionqa.assistant.model_dir import load_assistant
 from motionqa.assistant.projector import Projector, table_scale
 from motionqa.data.schema import InputError
-from motionqa.finetune.instruct_batches import Mixture, TuneLoop
+from motionqa.finetune.instruct_batches import Mixture, tune_loop
 from motionqa.finetune.instruct_rows import InstructRows, RowWriter
 from motionqa.finetune.train_projector import Aligner, AlignTraining, ProjectorConfig, train
 from motionqa.tests.assistant_models import tiny_assistant, tiny_base
 from motionqa.tests.instruct_clips import ACTIONS, row_folder, train_clip
 
-LOOP = TuneLoop(40, learning_rate=5e-3, warmup=2, save_every=20, log_every=10)
+LOOP = tune_loop(40, learning_rate=5e-3, warmup=2, save_every=20, log_every=10)
 
 
 def test_projected_rows_begin_as_large_as_word_embeddings() -> None:
@@ -48,7 +48,7 @@ def test_the_language_model_is_not_touched_and_the_result_loads(tmp_path: Path) 
     row_folder(tmp_path / "rows")
     config = ProjectorConfig(
         tmp_path / "rows", tmp_path, clips=2, align=replace(LOOP, steps=3), answer_steps=2,
-        answer=TuneLoop(1, learning_rate=1e-2, warmup=0, log_every=1), mixture=Mixture(2, 2, 0.0, 1.0),
+        answer=tune_loop(1, learning_rate=1e-2, warmup=0, log_every=1), mixture=Mixture(2, 2, 0.0, 1.0),
     )  # fmt: skip
     before = dict(tiny_base().model.state_dict())
     assistant = train(config, tiny_assistant(lora=False))

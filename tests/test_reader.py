@@ -20,7 +20,7 @@ from motionqa.encoders.reader.decode import DecodeConfig, decode
 from motionqa.encoders.reader.features import FEATURES, STRIDE, body_features
 from motionqa.encoders.reader.network import MotionReader, ReaderConfig
 from motionqa.encoders.reader.read import load_reader, read_pose, reader_of
-from motionqa.encoders.reader.words import read_clip, words_of
+from motionqa.encoders.reader.words import read_clip
 
 SMALL = ReaderConfig(("squat", "wave right hand"), width=32, heads=2)
 

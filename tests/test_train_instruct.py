@@ -18,7 +18,7 @@ from motionqa.assistant.model_dir import Assistant, load_assistant
 from motionqa.assistant.prompt import TUNED, clip_opening
 from motionqa.data.reading import ClipTokens
 from motionqa.data.schema import InputError
-from motionqa.finetune.instruct_batches import InstructTraining, Mixture, Sampler, TuneLoop, held_out_loss
+from motionqa.finetune.instruct_batches import InstructTraining, Mixture, Sampler, held_out_loss, tune_loop
 from motionqa.finetune.instruct_rows import InstructRows, RowWriter, Span, TrainClip
 from motionqa.finetune.packing import PackedBatch
 from motionqa.finetune.train_instruct import InstructConfig, start, train
@@ -26,7 +26,7 @@ from motionqa.tests.assistant_models import SOURCES, tiny_assistant, tiny_base
 from motionqa.tests.instruct_clips import row_folder, train_clip
 
 MIXTURE = Mixture(2, 2)
-LOOP = TuneLoop(6, learning_rate=1e-2, warmup=1, save_every=2, log_every=1)
+LOOP = tune_loop(6, learning_rate=1e-2, warmup=1, save_every=2, log_every=1)
 
 
 @pytest.fixture
@@ -135,10 +135,10 @@ def test_training_shows_a_clip_exactly_as_the_chat_does(
 
 
 def test_the_rate_rises_and_falls_to_zero() -> None:
-    linear = TuneLoop(110, warmup=10)
+    linear = tune_loop(110, warmup=10)
     assert [linear.rate(s) for s in (0, 9, 10, 60, 109)] == pytest.approx([0.1, 1.0, 1.0, 0.5, 0.01])
-    assert TuneLoop(110, warmup=10, shape="cosine").rate(60) == pytest.approx(0.5)
-    assert TuneLoop(110, warmup=10, shape="cosine").rate(35) > linear.rate(35)
+    assert tune_loop(110, warmup=10, schedule="cosine").rate(60) == pytest.approx(0.5)
+    assert tune_loop(110, warmup=10, schedule="cosine").rate(35) > linear.rate(35)
 
 
 # ------------------------------------------------------------------------------------------ training

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from accelerate import PartialState
 
-from motionqa.finetune.instruct_batches import Mixture, TuneLoop
+from motionqa.finetune.instruct_batches import Mixture, tune_loop
 from motionqa.finetune.train_instruct import InstructConfig, train
 from motionqa.tests.assistant_models import tiny_assistant
 
@@ -16,7 +16,7 @@ def main(rows: str, out: str, clips: str, processes: str) -> None:
     """Six steps with nothing dropped out."""
     state = PartialState(cpu=True)
     assert state.num_processes == int(processes), f"{state.num_processes} processes run, expected {processes}"
-    loop = TuneLoop(6, learning_rate=1e-2, warmup=1, log_every=1, save_every=6)
+    loop = tune_loop(6, learning_rate=1e-2, warmup=1, log_every=1, save_every=6)
     train(InstructConfig(Path(rows), Path(out), mixture=Mixture(int(clips), 2), loop=loop), tiny_assistant())
 
 

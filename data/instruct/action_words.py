@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -151,6 +151,7 @@ def _spoken() -> tuple[tuple[str, re.Pattern[str]], ...]:
     return tuple(out)
 
 
+@lru_cache(8192)
 def spoken_of(text: str) -> frozenset[str]:
     """The actions that a text names in any of their forms."""
     plain = text.lower()

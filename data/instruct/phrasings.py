@@ -1,8 +1,8 @@
 """How questions are asked and answers are put: patterns from `phrasings/*.toml`, filled with whom and what it is about.
 
 A pattern is a sentence with slots. {they} {them} {their} stand for whom the question is about, and {do} {are} {have},
-{s} and {es} agree with it, so that one pattern asks about "they", "she" or "the person". About a quarter of each kind's
-patterns are held out: they stand under `held_out` in the file and are never trained on.
+{s} and {es} agree with it, so that one pattern asks about "they", "she" or "the person". At least three
+patterns of each kind are held out: they stand under `held_out` in the file and are never trained on.
 """
 
 from __future__ import annotations

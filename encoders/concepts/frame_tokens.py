@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from motionqa.encoders.concepts.quantizer import Quantised, Quantizer
+
 TOKEN_FRAMES = 4
 """Frames a token stands for."""
 
@@ -78,3 +80,18 @@ def hidden_tokens(like: Float[Tensor, "B N D"], share: float) -> Bool[Tensor, "B
     if share <= 0:
         return None
     return torch.rand(like.shape[:2], device=like.device) < share
+
+
+class FrameVQ(nn.Module):
+    """What the motion and the video encoder have in common: states of frames to tokens, and tokens to concepts."""
+
+    to_tokens: ToTokens
+    quantizer: Quantizer
+
+    def latents(self, states: Float[Tensor, "B T S"]) -> Float[Tensor, "B N D"]:
+        """What is quantised: a vector for every four frames."""
+        return self.to_tokens(states)
+
+    def quantise(self, latents: Float[Tensor, "B N D"]) -> Quantised:
+        """The concepts."""
+        return self.quantizer(latents)

@@ -22,8 +22,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from motionqa.encoders.concepts.frame_tokens import FromTokens, ToTokens
-from motionqa.encoders.concepts.quantizer import Quantised, Quantizer, QuantizerConfig
+from motionqa.encoders.concepts.frame_tokens import FrameVQ, FromTokens, ToTokens
+from motionqa.encoders.concepts.quantizer import Quantizer, QuantizerConfig
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ LEAST_SPREAD = 0.05
 """Features that hardly ever change are not blown up further than this."""
 
 
-class MotionVQ(nn.Module):
+class MotionVQ(FrameVQ):
     """`states`, `latents`, `quantise`, `decode`: the four steps from DSTformer's features to joints."""
 
     mean: Tensor
@@ -89,14 +89,6 @@ class MotionVQ(nn.Module):
             )
         body = F.gelu(self.of_joint((features - self.mean) / self.spread)).flatten(2)
         return self.of_body(body)
-
-    def latents(self, states: Float[Tensor, "B T S"]) -> Float[Tensor, "B N D"]:
-        """What is quantised: a vector for every four frames."""
-        return self.to_tokens(states)
-
-    def quantise(self, latents: Float[Tensor, "B N D"]) -> Quantised:
-        """The concepts."""
-        return self.quantizer(latents)
 
     def decode(
         self, vectors: Float[Tensor, "B N D"], hidden: Bool[Tensor, "B N"] | None = None

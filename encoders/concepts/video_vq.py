@@ -24,8 +24,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from motionqa.encoders.concepts.frame_tokens import FromTokens, ToTokens
-from motionqa.encoders.concepts.quantizer import Quantised, Quantizer, QuantizerConfig
+from motionqa.encoders.concepts.frame_tokens import FrameVQ, FromTokens, ToTokens
+from motionqa.encoders.concepts.quantizer import Quantizer, QuantizerConfig
 
 FLOW_CHANNELS = 4
 VELOCITY_SIDE = 8
@@ -92,7 +92,7 @@ FRAME_ENCODERS: dict[str, Callable[[VideoVQConfig], nn.Module]] = {"compact": Co
 They are given pictures of `channels` + 4 channels and answer with vectors of their `width` (`FrameEncoder`)."""
 
 
-class VideoVQ(nn.Module):
+class VideoVQ(FrameVQ):
     """`states`, `latents`, `quantise`, `decode`: the four steps from frames and flow to frames again."""
 
     usual: Tensor
@@ -141,14 +141,6 @@ class VideoVQ(nn.Module):
             came = seen.new_zeros(*seen.shape[:2], FLOW_CHANNELS, *seen.shape[3:])
         pictures = torch.cat([seen - self.usual, came / (4 * self.config.flow_scale)], dim=2).flatten(0, 1)
         return self.of_frame(F.gelu(self.frames(pictures))).unflatten(0, seen.shape[:2])
-
-    def latents(self, states: Float[Tensor, "B T S"]) -> Float[Tensor, "B N D"]:
-        """What is quantised: a vector for every four frames."""
-        return self.to_tokens(states)
-
-    def quantise(self, latents: Float[Tensor, "B N D"]) -> Quantised:
-        """The concepts."""
-        return self.quantizer(latents)
 
     def decode(
         self, vectors: Float[Tensor, "B N D"], hidden: Bool[Tensor, "B N"] | None = None

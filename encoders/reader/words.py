@@ -16,6 +16,7 @@ import numpy as np
 from motionqa.data.reading import ClipTokens, MotionReading, ReadAction
 from motionqa.data.schema import Fact, InputError, MotionReport, Pose3D
 from motionqa.encoders.kinematics.analyse import analyse
+from motionqa.encoders.reader.action_facts import ToldAction, action_facts
 from motionqa.encoders.reader.read import Reader, read_pose
 
 NOTHING = ClipTokens()
@@ -43,31 +44,32 @@ def read_clip(
         found = read_pose(pose, reader) if reader else MotionReading((), NOTHING)
     except InputError:
         found = MotionReading((), NOTHING)
-    return replace(found, words=words_of(found.actions, report, pose, measure))
+    return worded(found, report, pose, measure)
 
 
-def words_of(
-    actions: Sequence[ReadAction],
+def worded(
+    reading: MotionReading,
     report: MotionReport,
     pose: Pose3D,
     measure: Callable[[Pose3D], MotionReport] = analyse,
-) -> str:
-    """The clip in words, from actions as read and a report of the whole."""
+) -> MotionReading:
+    """The reading with its words and facts, from its actions and a report of the whole."""
+    actions = reading.actions
+    reports = [report] if len(actions) == 1 else [measure(between(pose, a.start_s, a.end_s)) for a in actions]
+    told = [_told(a, r) for a, r in zip(actions, reports, strict=True)]
+    return replace(reading, words=_words(told, report, pose), facts=action_facts(told))
+
+
+def _words(told: Sequence[ToldAction], report: MotionReport, pose: Pose3D) -> str:
     start, end = float(pose.times_s[0]), float(pose.times_s[-1])
-    many, length = len(actions) > 1, f"{end - start:.1f} s"
-    parts = [f"{len(actions)} actions in {length}." if many else f"{length} of movement."]
-    if not actions:
-        parts.append(f"Seen: {_summary(report)}.")
-    elif len(actions) == 1:
-        parts.append(f"Seen: {_told(actions[0], report)}.")
-    else:
-        kept = list(actions)
-        if len(kept) > MOST_ACTIONS:
-            kept = [*kept[: MOST_ACTIONS - 1], kept[-1]]
-            parts.append(f"The first {MOST_ACTIONS - 1} and the last:")
-        told = [_told(a, measure(between(pose, a.start_s, a.end_s))) for a in kept]
-        parts.append("Seen: " + "; then ".join(told) + ".")
-    parts += [_short(f) for f in overall(report)]
+    many, length = len(told) > 1, f"{end - start:.1f} s"
+    parts = [f"{len(told)} actions in {length}." if many else f"{length} of movement."]
+    kept = list(told)
+    if len(kept) > MOST_ACTIONS:
+        kept = [*kept[: MOST_ACTIONS - 1], kept[-1]]
+        parts.append(f"The first {MOST_ACTIONS - 1} and the last:")
+    seen = "; then ".join(map(_phrase, kept)) if kept else _summary(report)
+    parts += [f"Seen: {seen}.", *(_short(f) for f in overall(report))]
     return " ".join([*parts, *_knees(report)])
 
 
@@ -102,16 +104,21 @@ def between(pose: Pose3D, start_s: float, end_s: float) -> Pose3D:
     )  # fmt: skip
 
 
-def _told(action: ReadAction, report: MotionReport) -> str:
-    """One action: its name or what it looks like, when, how surely, and how it is done."""
-    start, end = round(action.start_s, 1), round(action.end_s, 1)
-    when = f"{start:.1f} to {end:.1f} s ({end - start:.1f} s)"
+def _told(action: ReadAction, report: MotionReport) -> ToldAction:
+    others = " or ".join(n for n, _ in action.alternatives)
     if not action.name:
-        maybe = f", perhaps {' or '.join(n for n, _ in action.alternatives)}" if action.alternatives else ""
-        return f"an unnamed movement ({_summary(report)}) {when}{maybe}, {_manner(report)}"
-    others = [n for n, _ in action.alternatives]
-    doubt = "" if action.probability >= SURE or not others else f" (or {' or '.join(others)})"
-    return f"{action.name}{doubt} {when}, {_manner(report)}"
+        doubt = f", perhaps {others}" if others else ""
+    else:
+        doubt = f" or {others}" if others and action.probability < SURE else ""
+    return ToldAction(action, _summary(report), _manner(report), doubt)
+
+
+def _phrase(told: ToldAction) -> str:
+    """One action: its name or what it looks like, when, how surely, and how it is done."""
+    if not told.action.name:
+        return f"an unnamed movement ({told.seen}) {told.when}{told.doubt}, {told.manner}"
+    doubt = f" ({told.doubt.strip()})" if told.doubt else ""
+    return f"{told.action.name}{doubt} {told.when}, {told.manner}"
 
 
 def _manner(report: MotionReport) -> str:
