@@ -9,7 +9,7 @@ clips are filmed virtually and lifted. Every question is shown the facts that th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -119,14 +119,14 @@ class Builder:
         tokens = read_pose(pose, self.released).tokens
         truth = report if pose is motion.pose else analyse(motion.pose)
         found = [told_as_read(e, motion, words, report) for e in questions_of(motion, truth, rng, "train")]
-        found = [e for e in found if sayable(e.sentence, words)]
+        found = [e for e in found if answerable(e, words)]
         refused = [e for e in found if e.kind == "refusal"]
         kept = varied(found, self.config.questions, rng)
         kept += [refused[i] for i in rng.permutation(len(refused))[: self.config.refusals]]
         dialogues = [self.asked(e, facts, rng) for e in kept]
         if rng.random() < self.config.dialogues:
             talks = conversations_of(motion, truth, rng, "train")
-            talks = [t for t in talks if all(sayable(e.sentence, words) for e in t)]
+            talks = [t for t in talks if all(answerable(e, words) for e in t)]
             dialogues += [self.conversation(talks[i], facts) for i in rng.permutation(len(talks))[:1]]
         return TrainClip(motion.clip, (words,), (tokens,), spans_of(motion, tokens), tuple(dialogues))
 
@@ -163,12 +163,23 @@ def _measure(pose: Pose3D) -> Callable[[Pose3D], MotionReport]:
     return (lambda p: analyse(p, ONE_CAMERA)) if pose.camera else analyse
 
 
+def answerable(example: InstructExample, words: str) -> bool:
+    """Whether the reading holds what the answer says; nobody can time an action that was not recognised."""
+    if example.kind in TIMED and not _named(spoken_of(example.question), words):
+        return False
+    return sayable(example.sentence, words)
+
+
 def sayable(sentence: str, words: str) -> bool:
     """Whether an answer names only actions that the reading names or suspects; what it denies may be any."""
     if sentence.lower().startswith("no"):
         return True
+    return _named(spoken_of(sentence), words)
+
+
+def _named(names: Iterable[str], words: str) -> bool:
     seen = spoken_of(words)
-    return all(any(name in other for other in seen) for name in spoken_of(sentence))
+    return all(any(name in other for other in seen) for name in names)
 
 
 def told_as_read(example: InstructExample, motion: KnownMotion, words: str, report: MotionReport) -> InstructExample:
@@ -187,6 +198,8 @@ def told_as_read(example: InstructExample, motion: KnownMotion, words: str, repo
 
 NAMING = ("action", "caption")
 """Kinds of questions that ask for the name of what is done."""
+TIMED = ("when", "start", "end", "lasts")
+"""Kinds of questions that ask for the times of an action by its name."""
 
 
 def varied(examples: Sequence[InstructExample], most: int, rng: np.random.Generator) -> list[InstructExample]:

@@ -135,7 +135,8 @@ PRESETS = {
         "one or two hours on two cores: the released assistant",
         # Drawing LoRA's dropout costs a processor 40 % of a step, so here it is left out.
         InstructConfig(
-            **_SHARED, lora_dropout=0.0, loop=tune_loop(1500, learning_rate=2e-3, save_every=250, log_every=10)
+            **_SHARED, lora_dropout=0.0, mixture=Mixture(2, 12, words_only=0.2, tokens_only=0.12),
+            loop=tune_loop(600, learning_rate=1.5e-3, save_every=100, log_every=10),
         ),
     ),
     "gpu": (

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from motionqa.data.reading import ReadAction
+from motionqa.data.reading import ClipTokens, MotionReading, ReadAction
 from motionqa.data.schema import InputError, Pose3D
 from motionqa.data.skeleton import H36M_17
 from motionqa.data.synthetic.body import render
@@ -20,7 +20,7 @@ from motionqa.encoders.reader.decode import DecodeConfig, decode
 from motionqa.encoders.reader.features import FEATURES, STRIDE, body_features
 from motionqa.encoders.reader.network import MotionReader, ReaderConfig
 from motionqa.encoders.reader.read import load_reader, read_pose, reader_of
-from motionqa.encoders.reader.words import read_clip
+from motionqa.encoders.reader.words import read_clip, worded
 
 SMALL = ReaderConfig(("squat", "wave right hand"), width=32, heads=2)
 
@@ -148,7 +148,7 @@ def test_words_name_actions_with_times_limbs_and_doubt() -> None:
         ReadAction("wave right hand", 0.0, middle, 0.95),
         ReadAction("wave right hand", middle, float(p.times_s[-1]), 0.5, (("knock", 0.3),)),
     )
-    words = words_of(actions, analyse(p), p)
+    words = worded(MotionReading(actions, ClipTokens()), analyse(p), p).words
     assert f"wave right hand 0.0 to {middle:.1f} s ({middle:.1f} s), right arm" in words
     assert f"wave right hand (or knock) {middle:.1f}" in words
     assert "on the spot" in words
@@ -157,7 +157,7 @@ def test_words_name_actions_with_times_limbs_and_doubt() -> None:
 def test_an_unknown_movement_is_described_and_not_named() -> None:
     p = pose()
     only = ReadAction("", 0.0, float(p.times_s[-1]), 0.3, (("wave right hand", 0.25),))
-    words = words_of((only,), analyse(p), p)
+    words = worded(MotionReading((only,), ClipTokens()), analyse(p), p).words
     assert "unnamed movement (squats 3 times)" in words
     assert "perhaps wave right hand" in words
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from motionqa.data.schema import InputError
 from motionqa.finetune.instruct_batches import InstructTraining, Mixture, Sampler, held_out_loss, tune_loop
 from motionqa.finetune.instruct_rows import InstructRows, RowWriter, Span, TrainClip
 from motionqa.finetune.packing import PackedBatch
+from motionqa.finetune.shared_prefix import SharedPrefix
 from motionqa.finetune.train_instruct import InstructConfig, start, train
 from motionqa.tests.assistant_models import SOURCES, tiny_assistant, tiny_base
 from motionqa.tests.instruct_clips import row_folder, train_clip
@@ -124,12 +125,11 @@ def test_training_shows_a_clip_exactly_as_the_chat_does(
     processor = tiny_assistant().processor
     stage = InstructTraining(rows, processor, MIXTURE, 0)
     draw = replace(stage.sampler.draw(0), shown=shown)
-    row = stage.packed(draw)[0]
+    opening, features, blocks = stage.clip(draw)
     settings = replace(TUNED, clip=shown)
     chat = processor(clip_opening(settings, draw.words, draw.tokens).plus("user", draw.dialogues[0][0][0]))
-    block = row.ids[row.blocks <= 1]
-    assert list(block[: len(chat.input_ids)]) == list(chat.input_ids)
-    assert ("motion" in row.features) == bool(has_tokens)
+    assert (opening.ids + blocks[0].ids)[: len(chat.input_ids)] == tuple(chat.input_ids.tolist())
+    assert ("motion" in features) == bool(has_tokens)
     text = processor.tokenizer.decode([i for i in chat.input_ids if i < len(processor.tokenizer)])
     assert (draw.words in text) == bool(has_words)
 
@@ -172,9 +172,9 @@ def test_a_run_that_was_stopped_and_resumed_is_the_run_that_was_not(
         )
 
     through = run("through")
-    batch: Callable[[InstructTraining, int], list[PackedBatch]] = InstructTraining.batch
+    batch: Callable[[InstructTraining, int], Sequence[PackedBatch | SharedPrefix]] = InstructTraining.batch
 
-    def stopped(stage: InstructTraining, step: int) -> list[PackedBatch]:
+    def stopped(stage: InstructTraining, step: int) -> Sequence[PackedBatch | SharedPrefix]:
         if step == 5:
             raise KeyboardInterrupt
         return batch(stage, step)
