@@ -112,7 +112,7 @@ train-reader: setup
 	$(READ).choose_decoding --mocap $(MOCAP) --readers $(READER)/half0/model $(READER)/half1/model --model $(READER)/full/model
 
 train-assistant: setup
-	$(READ).train_question_kinds --mocap $(MOCAP) --out assistant/weights/question_kinds
+	$(READ).train_question_kinds --mocap $(MOCAP) --out $(ASSISTANT)/question_kinds
 	$(READ).instruct_build --mocap $(MOCAP) --out $(ASSISTANT)/rows \
 	  --readers $(READER)/full/model $(READER)/half0/model $(READER)/half1/model
 	$(READ).train_projector cpu --rows $(ASSISTANT)/rows --out $(ASSISTANT)/projector

@@ -22,8 +22,6 @@ HERE = Path(__file__).parent
 RELEASED = HERE / "weights" / "question_kinds"
 LATER = 0.85
 """A topic that answers a kind counts so much of the one that stands before it."""
-_BESIDE = {"part": ("side", "part")}
-"""Where facts of another topic say it more exactly."""
 _WRISTS = frozenset(("left_wrist", "right_wrist"))
 
 
@@ -35,8 +33,8 @@ def _table() -> dict[str, dict[str, list[str]]]:
 @cache
 def topics_of_kinds() -> dict[str, tuple[str, ...]]:
     """The topics that answer each kind of question, the best first; "topic/NAME" is any other question about one."""
-    kinds = {kind: tuple(topics) for kind, topics in _table()["kinds"].items()}
-    return kinds | {f"topic/{topic}": _BESIDE.get(topic, (topic,)) for topic in topic_questions()}
+    alone = {f"topic/{topic}": (topic,) for topic in topic_questions()}
+    return alone | {kind: tuple(topics) for kind, topics in _table()["kinds"].items()}
 
 
 def topic_questions() -> dict[str, tuple[str, ...]]:
@@ -68,11 +66,15 @@ class QuestionKinds:
     def topics(self, vector: Float[np.ndarray, "D"]) -> Mapping[str, float]:
         """How well each topic answers the question, 0 to 1; several may."""
         out: dict[str, float] = {}
-        answering = topics_of_kinds()
         for kind, p in self.probabilities(vector).items():
-            for rank, topic in enumerate(answering[kind]):
-                out[topic] = out.get(topic, 0.0) + p * LATER**rank
+            for topic, share in shares(kind).items():
+                out[topic] = out.get(topic, 0.0) + p * share
         return out
+
+
+def shares(kind: str) -> dict[str, float]:
+    """How well each of its topics answers a kind of question: 1 for the best, then less and less."""
+    return {topic: LATER**rank for rank, topic in enumerate(topics_of_kinds()[kind])}
 
 
 def load_question_kinds(folder: Path) -> QuestionKinds:
@@ -91,6 +93,6 @@ def load_question_kinds(folder: Path) -> QuestionKinds:
 
 
 @cache
-def question_kinds() -> QuestionKinds | None:
-    """The released classifier; None where none is."""
-    return load_question_kinds(RELEASED) if (RELEASED / "config.json").exists() else None
+def question_kinds() -> QuestionKinds:
+    """The released classifier. InputError as `load_question_kinds`."""
+    return load_question_kinds(RELEASED)

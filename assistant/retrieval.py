@@ -101,8 +101,7 @@ def score_facts(
     if not facts:
         return np.zeros(0)
     similarity = embedder([fact.text for fact in facts]) @ asked
-    classifier = question_kinds()
-    likely = classifier.topics(asked) if classifier else {}
+    likely = question_kinds().topics(asked)
     salience = np.array([fact.salience for fact in facts])
     moments = [float(x) for x in re.findall(r"(\d+(?:\.\d+)?)\s*(?:s\b|sec)", question.lower())]
     # Whatever happens at a moment answers a question about it.

@@ -6,7 +6,6 @@ are kept for the last few clips; answers and likelihoods start from a copy that 
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -16,11 +15,11 @@ from typing import Any
 
 import torch
 from transformers import Cache
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from motionqa.assistant.likelihood import BATCH, AnswerLikelihood, continuation_totals
 from motionqa.assistant.model_dir import Assistant, Base, load_assistant
 from motionqa.assistant.processor import ModelInputs
+from motionqa.assistant.shared_cache import continued
 from motionqa.assistant.streaming import GenerationConfig, stream_reply
 from motionqa.data.schema import Conversation
 
@@ -103,16 +102,4 @@ class TunedModel:
             if len(self._kept) > self._clips:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(name)
-        return _continued(self._kept[name])
-
-
-def _continued(cache: Cache) -> Cache:
-    """A cache that starts with another's keys and values and leaves that one as it is.
-
-    Layers that grow put a new tensor in place of the old one, so a copy may share it; others are copied whole.
-    """
-    if any(type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers):
-        return copy.deepcopy(cache)
-    own = copy.copy(cache)
-    own.layers = [copy.copy(layer) for layer in cache.layers]
-    return own
+        return continued(self._kept[name])

@@ -42,7 +42,7 @@ class Mixture:
     tokens_only: float = 0.25
     """Share shown in learned tokens alone; the rest is shown in both."""
     row_tokens: int = 800
-    """About how long a packed row is, where several processes train."""
+    """About how long a row is where a step is packed (`packing.py`)."""
 
     def __post_init__(self) -> None:
         if self.clips < 1 or self.questions < 1:
@@ -105,10 +105,10 @@ class InstructTraining:
     """Packed batches and their loss for an assistant over training rows."""
 
     def __init__(
-        self, rows: InstructRows, processor: MotionQAProcessor, mixture: Mixture, seed: int, together: bool = False
+        self, rows: InstructRows, processor: MotionQAProcessor, mixture: Mixture, seed: int, packed: bool = False
     ) -> None:
-        """`together` keeps a step in one batch: processes that share a sharded model must run it as often."""
-        self.rows, self.processor, self.mixture, self.together = rows, processor, mixture, together
+        """`packed` keeps a step in one batch that runs the model once, without its cache."""
+        self.rows, self.processor, self.mixture, self.packed = rows, processor, mixture, packed
         self.sampler = Sampler(rows, mixture, seed)
 
     def batch(self, step: int) -> Sequence[PackedBatch | SharedPrefix]:
@@ -119,7 +119,7 @@ class InstructTraining:
         """
         full = self.mixture.clips * self.mixture.questions
         clips = [self.clip(draw) for draw in self.sampler.draws(step)]
-        if not self.together:
+        if not self.packed:
             return [shared_prefix(*clip, full) for clip in clips]
         return [collate([row for clip in clips for row in pack(*clip, self.mixture.row_tokens)], full)]
 

@@ -141,19 +141,19 @@ class Builder:
             return motion.pose
 
     def asked(
-        self, example: InstructExample, known: Sequence[Fact], rng: np.random.Generator
+        self, example: InstructExample, known: tuple[Fact, ...], rng: np.random.Generator
     ) -> tuple[tuple[str, str], ...]:
         """The user's turn with its facts, and the answer: in brief, or in a sentence."""
-        facts = choose_facts(tuple(known), example.question, self.embedder, TUNED.facts)
+        facts = choose_facts(known, example.question, self.embedder, TUNED.facts)
         if rng.random() < self.config.brief:
             return ((clip_question(example.question, facts, BRIEFLY), example.answer),)
         return ((clip_question(example.question, facts), example.sentence),)
 
-    def conversation(self, turns: Sequence[InstructExample], known: Sequence[Fact]) -> Talk:
+    def conversation(self, turns: Sequence[InstructExample], known: tuple[Fact, ...]) -> Talk:
         """Several turns; as in the chat, facts stand beside the last question only."""
         *before, last = turns
         previous = before[-1].question if before else ""
-        facts = choose_facts(tuple(known), last.question, self.embedder, TUNED.facts, previous)
+        facts = choose_facts(known, last.question, self.embedder, TUNED.facts, previous)
         said = [(e.question, e.sentence) for e in before]
         return (*said, (clip_question(last.question, facts), last.sentence))
 

@@ -22,6 +22,7 @@ from torch import nn
 
 from motionqa.assistant.model import MotionQAForConditionalGeneration
 from motionqa.assistant.model_dir import Assistant, load_assistant, load_base, new_assistant, save_assistant
+from motionqa.assistant.shared_cache import keeps_everything
 from motionqa.data.schema import InputError
 from motionqa.finetune.instruct_batches import InstructTraining, Mixture, held_out_loss, tune_loop
 from motionqa.finetune.instruct_rows import InstructRows
@@ -89,8 +90,10 @@ def train(config: InstructConfig, assistant: Assistant | None = None) -> Assista
     """The tuned assistant, also written to `config.out/model`; an own one may be handed in."""
     rows = InstructRows(config.rows)
     assistant = assistant or start(config, rows)
+    # Sharded processes must run the model equally often; checkpointing and sliding windows leave no cache to share.
     several = PartialState(cpu=not torch.cuda.is_available()).num_processes > 1
-    stage = InstructTraining(rows, assistant.processor, config.mixture, config.loop.seed, together=several)
+    packed = several or config.recompute or not keeps_everything(assistant.model.base.config)
+    stage = InstructTraining(rows, assistant.processor, config.mixture, config.loop.seed, packed)
     validate = _validation(config, assistant)
     groups = trained_parts(assistant.model, config.loop.learning_rate, config.projector_rate)
     trained = fit(assistant.model, stage.batch, stage.losses, config.loop, config.out, validate, groups)

@@ -24,7 +24,7 @@ from safetensors.numpy import save_file
 from torch.nn.functional import cross_entropy
 
 from motionqa.assistant.embedder import SentenceEmbedder
-from motionqa.assistant.question_kinds import topic_questions, topics_of_kinds
+from motionqa.assistant.question_kinds import shares, topic_questions, topics_of_kinds
 from motionqa.data.instruct.conversations import conversations_of
 from motionqa.data.instruct.example import InstructExample
 from motionqa.data.instruct.known import KnownMotion, known_motion, mirrored_motion
@@ -95,7 +95,7 @@ def asked_of(motions: Iterable[KnownMotion], config: KindsConfig) -> list[AskedK
     return out
 
 
-def fit(
+def regression(
     x: Float[np.ndarray, "N D"], y: Int[np.ndarray, "N"], kinds: int, decay: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights [K D] and bias [K] of the regression; each kind counts the same."""
@@ -115,10 +115,10 @@ def fit(
     return weights.detach().numpy(), bias.detach().numpy()
 
 
-def answering(kinds: Sequence[str]) -> Float[np.ndarray, "K T"]:
-    """1 where a topic answers a kind."""
+def topic_shares(kinds: Sequence[str]) -> Float[np.ndarray, "K T"]:
+    """How well each topic answers each kind."""
     topics = sorted({t for of in topics_of_kinds().values() for t in of})
-    return np.array([[float(t in topics_of_kinds()[k]) for t in topics] for k in kinds])
+    return np.array([[shares(k).get(t, 0.0) for t in topics] for k in kinds])
 
 
 def scores(
@@ -127,10 +127,10 @@ def scores(
     """How often the likeliest kind is right, and how often the likeliest topic answers, where one does."""
     logits = x @ weights.T + bias
     each = np.exp(logits - logits.max(1, keepdims=True))
-    table = answering(kinds)
+    table = topic_shares(kinds)
     topics = (each / each.sum(1, keepdims=True)) @ table
     has = table[y].sum(1) > 0
-    right = table[y, topics.argmax(1)][has]
+    right = table[y, topics.argmax(1)][has] > 0
     return float((logits.argmax(1) == y).mean()), float(right.mean())
 
 
@@ -150,12 +150,12 @@ def main(config: KindsConfig) -> None:
     print(f"{len(asked)} questions, {len({a.phrasing for a in asked})} wordings, {len(set(y))} of {len(kinds)} kinds")
     print("without:", ", ".join(k for i, k in enumerate(kinds) if i not in set(y)) or "none")
     found = [
-        scores(*fit(x[fold != f], y[fold != f], len(kinds), config.decay), x[fold == f], y[fold == f], kinds)
+        scores(*regression(x[fold != f], y[fold != f], len(kinds), config.decay), x[fold == f], y[fold == f], kinds)
         for f in range(FOLDS)
     ]
     kind, topic = np.mean(found, axis=0)
     print(f"unseen wordings: kind {kind:.3f}, topic {topic:.3f}; folds {np.round(found, 3).tolist()}")
-    weights, bias = fit(x, y, len(kinds), config.decay)
+    weights, bias = regression(x, y, len(kinds), config.decay)
     config.out.mkdir(parents=True, exist_ok=True)
     save_file(
         {"weights": weights.astype(np.float16), "bias": bias.astype(np.float16)}, config.out / "model.safetensors"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from transformers import DynamicCache, MistralConfig
 
 from motionqa.assistant.model_dir import Assistant
 from motionqa.assistant.processor import Tokens
+from motionqa.assistant.shared_cache import continued, keeps_everything
 from motionqa.finetune.packing import PackedRow, collate, pack, visible, without_padding
 from motionqa.finetune.shared_prefix import shared_prefix
 from motionqa.tests.assistant_models import clip_tokens, tiny_assistant
@@ -113,6 +115,15 @@ def test_a_shared_prefix_has_the_loss_and_gradients_of_packed_rows(tiny: Assista
     for name, gradient in gradients(tiny).items():
         assert torch.allclose(here[name], gradient, atol=1e-5, rtol=1e-3), name
     assert any("projector" in n and float(g.abs().max()) > 1e-6 for n, g in here.items())
+
+
+def test_only_caches_that_keep_everything_serve_several_rows(tiny: Assistant) -> None:
+    assert keeps_everything(tiny.model.base.config)
+    sliding = MistralConfig(num_hidden_layers=2, sliding_window=8)
+    assert not keeps_everything(sliding)
+    with pytest.raises(ValueError, match=r"keep everything can serve 3 rows.*DynamicSlidingWindowLayer"):
+        continued(DynamicCache(config=sliding), 3)
+    assert len(continued(DynamicCache(config=sliding)).layers) == 2
 
 
 def test_blocks_of_one_length_go_side_by_side_with_little_padding(tiny: Assistant) -> None:

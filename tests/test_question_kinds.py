@@ -19,7 +19,7 @@ from motionqa.assistant.question_kinds import (
 from motionqa.data.instruct.example import InstructExample
 from motionqa.data.instruct.phrasings import wordings
 from motionqa.data.schema import Fact, InputError
-from motionqa.finetune.train_question_kinds import fit, kind_of, scores
+from motionqa.finetune.train_question_kinds import kind_of, regression, scores
 
 HANDS = Fact("The left hand is above the head from 1.0 to 2.0 s.", "posture", 1.0, 2.0, ("left_wrist",))
 BACK = Fact("The back stays upright.", "posture", 0.0, 2.0, ("thorax", "pelvis"))
@@ -47,17 +47,13 @@ def test_hands_are_a_topic_of_their_own_among_postures() -> None:
     ],
 )
 def test_questions_in_new_words_find_their_topic(question: str, topics: str) -> None:
-    classifier = question_kinds()
-    assert classifier is not None
-    found = classifier.topics(SentenceEmbedder()([question])[0])
+    found = question_kinds().topics(SentenceEmbedder()([question])[0])
     likeliest = sorted(found, key=found.__getitem__, reverse=True)[:3]
     assert set(likeliest) & set(topics.split(", ")), likeliest
 
 
 def test_probabilities_add_up_to_one() -> None:
-    classifier = question_kinds()
-    assert classifier is not None
-    assert sum(classifier.probabilities(np.full(384, 0.05, np.float32)).values()) == pytest.approx(1)
+    assert sum(question_kinds().probabilities(np.full(384, 0.05, np.float32)).values()) == pytest.approx(1)
 
 
 def test_a_classifier_of_other_kinds_is_refused_with_their_names(tmp_path: Path) -> None:
@@ -74,7 +70,7 @@ def test_the_regression_learns_what_separates_the_kinds_and_scores_what_it_does_
     y = rng.integers(0, 6, 300)
     centres = rng.normal(size=(len(kinds), 20))
     x = (centres[y] + 0.3 * rng.normal(size=(300, 20))).astype(np.float32)
-    weights, bias = fit(x, y, len(kinds), 1e-4)
+    weights, bias = regression(x, y, len(kinds), 1e-4)
     kind, topic = scores(weights, bias, x, y, kinds)
     assert kind > 0.97
     assert topic > 0.97

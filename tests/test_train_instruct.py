@@ -229,6 +229,24 @@ def test_a_saved_projector_stage_gets_adapters_and_other_rows_are_refused(
         start(config, rows)
 
 
+def test_gradient_checkpointing_trains_to_the_same_weights(tmp_path: Path, rows: InstructRows) -> None:
+    def trained(recompute: bool) -> dict[str, torch.Tensor]:
+        config = InstructConfig(
+            rows.folder, tmp_path / str(recompute), mixture=MIXTURE, lora_dropout=0.0, recompute=recompute,
+            loop=tune_loop(2, learning_rate=1e-3, warmup=1, log_every=1, save_every=2),
+        )  # fmt: skip
+        assistant = tiny_assistant(lora_dropout=0.0)
+        if recompute:
+            assistant.model.gradient_checkpointing_enable({"use_reentrant": False})
+        found = train(config, assistant).model
+        return {n: p.detach() for n, p in found.named_parameters() if p.requires_grad}
+
+    plain, saved = trained(False), trained(True)
+    assert set(plain) == set(saved)
+    for name, weights in plain.items():
+        assert torch.allclose(weights, saved[name], atol=2e-4), name
+
+
 def test_qlora_without_a_gpu_says_what_is_missing(tmp_path: Path, rows: InstructRows) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
