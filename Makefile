@@ -114,7 +114,7 @@ train-reader: setup
 train-assistant: setup
 	$(READ).train_question_kinds --mocap $(MOCAP) --out $(ASSISTANT)/question_kinds
 	$(READ).instruct_build --mocap $(MOCAP) --out $(ASSISTANT)/rows \
-	  --readers $(READER)/full/model $(READER)/half0/model $(READER)/half1/model
+	  --readers $(READER)/full/model $(READER)/half0/model $(READER)/half1/model --kinds $(ASSISTANT)/question_kinds
 	$(READ).train_projector cpu --rows $(ASSISTANT)/rows --out $(ASSISTANT)/projector
 	$(READ).train_instruct cpu --rows $(ASSISTANT)/rows --start $(ASSISTANT)/projector/model --out $(ASSISTANT)/instruct
 

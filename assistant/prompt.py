@@ -98,14 +98,18 @@ def build_prompt(
     history: tuple[tuple[str, str], ...],
     reply_tokens: int,
     reading: MotionReading | None = None,
+    meaning: str = "",
 ) -> Prompt:
-    """The question with its facts (best first), after as many earlier exchanges as fit; the oldest go first."""
+    """The question with its facts (best first), after as many earlier exchanges as fit; the oldest go first.
+
+    `meaning`: what the question asks for, said beside it to a model that was tuned on clips.
+    """
     room = model.context_tokens - reply_tokens
     goes_on = not config.history_for_continuations_only or bool(_CONTINUES.match(question))
     start = max(0, len(history) - config.history_turns) if goes_on else len(history)
     left_out = start if goes_on else 0
     while True:
-        conversation = render(config, question, facts, history[start:], reading)
+        conversation = render(config, question, facts, history[start:], reading, meaning)
         if model.count_tokens(conversation) <= room:
             return Prompt(conversation, facts, left_out)
         if start < len(history):
@@ -123,6 +127,7 @@ def render(
     facts: tuple[Fact, ...],
     history: tuple[tuple[str, str], ...],
     reading: MotionReading | None = None,
+    meaning: str = "",
 ) -> Conversation:
     """The conversation as a model is shown it; training renders its examples with the same two functions below."""
     if config.clip == "none" or reading is None:
@@ -132,7 +137,7 @@ def render(
     for asked, answered in history:
         conversation = conversation.plus("user", asked).plus("assistant", answered)
     if config.clip != "none":
-        return conversation.plus("user", clip_question(question, facts, config.suffix))
+        return conversation.plus("user", clip_question(question, facts, config.suffix, meaning))
     measured = " ".join(fact.text for fact in facts)
     asked = f"{question} {config.suffix}".strip()
     return conversation.plus(
@@ -148,9 +153,9 @@ def clip_opening(config: PromptConfig, words: str, tokens: ClipTokens | None) ->
     return Conversation(clip=kept).plus("system", shown)
 
 
-def clip_question(question: str, facts: tuple[Fact, ...], suffix: str = "") -> str:
-    """A user turn of a model tuned on clips: the question, and below it what was measured that it may be about."""
-    asked = f"{question} {suffix}".strip()
+def clip_question(question: str, facts: tuple[Fact, ...], suffix: str = "", meaning: str = "") -> str:
+    """A user turn of a model tuned on clips: the question, what it asks for in plain words, and the facts about it."""
+    asked = f"{question} {suffix}".strip() + (f"\nAsked: {meaning}." if meaning else "")
     return f"{asked}{_MEASURED}{' '.join(fact.text for fact in facts)}" if facts else asked
 
 

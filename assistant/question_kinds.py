@@ -1,7 +1,8 @@
-"""Which kind of question is asked, and so which topics of facts may answer it.
+"""Which kind of question is asked, and so which topics of facts may answer it and what is asked for in plain words.
 
-A linear classifier on the question's sentence vector, trained on the wordings of `data/instruct/phrasings`
-(`finetune/train_question_kinds.py`); `question_kinds.toml` says which topics answer which kind. Ours.
+A linear classifier on the question's sentence vector, with LoRA adapters in the embedder's layers (Hu et al., arXiv
+2106.09685), trained on the wordings of `data/instruct/phrasings` (`finetune/train_question_kinds.py`).
+`question_kinds.toml` says which topics answer which kind and what each kind asks for. Ours.
 """
 
 from __future__ import annotations
@@ -12,16 +13,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from motionqa.assistant.embedder import SentenceEmbedder, load_minilm
 from motionqa.data.schema import Fact, InputError
 
 HERE = Path(__file__).parent
 RELEASED = HERE / "weights" / "question_kinds"
 LATER = 0.85
 """A topic that answers a kind counts so much of the one that stands before it."""
+RANK = 16
+"""Of the adapters."""
+LAYERS = r"encoder\..*\.(query|key|value|dense)"
+"""The linear layers that adapters are in."""
+PREVIOUS = 0.3
+"""How much the question before matters to what a question asks for, where that is not clear from itself."""
+LIKELY = 0.5
+"""What a question asks for is said where it is at least so likely."""
+NO_KIND = ("absent",)
+"""Kinds that no wording tells: these ask for an action as others do, only that it is not there."""
 _WRISTS = frozenset(("left_wrist", "right_wrist"))
 
 
@@ -49,6 +62,12 @@ def topic_of(fact: Fact) -> str:
     return fact.topic
 
 
+@cache
+def meanings() -> dict[str, tuple[str, str]]:
+    """What a kind of question asks for, and the form of its answer, where all questions of the kind agree in that."""
+    return {kind: (asked, form) for kind, (asked, form) in _table()["meanings"].items()}
+
+
 @dataclass(frozen=True, eq=False)
 class QuestionKinds:
     """The classifier."""
@@ -56,20 +75,54 @@ class QuestionKinds:
     kinds: tuple[str, ...]
     weights: Float[np.ndarray, "K D"]
     bias: Float[np.ndarray, "K"]
+    embedder: SentenceEmbedder
+    """The one whose vectors it was trained on."""
 
-    def probabilities(self, vector: Float[np.ndarray, "D"]) -> dict[str, float]:
-        """How likely each kind is, from the question's unit vector."""
+    def probabilities(self, question: str, previous: str = "") -> dict[str, float]:
+        """How likely each kind is; a question that is not clear alone leans on the one before."""
+        alone = self._kinds(self.embedder([question])[0])
+        if not previous or max(alone.values()) >= LIKELY:
+            return alone
+        return self._kinds(self.embedder.follow_up(question, previous, PREVIOUS))
+
+    def topics(self, question: str, previous: str = "") -> Mapping[str, float]:
+        """How well each topic answers the question, 0 to 1; several may."""
+        out: dict[str, float] = {}
+        for kind, p in self.probabilities(question, previous).items():
+            for topic, share in shares(kind).items():
+                out[topic] = out.get(topic, 0.0) + p * share
+        return out
+
+    def names_action(self, question: str, previous: str = "") -> bool:
+        """Whether it is a question of a kind that names an action."""
+        likely = self.probabilities(question, previous)
+        return sum(likely[kind] for kind in _table()["named"]["kinds"]) >= LIKELY
+
+    def meaning(self, question: str, previous: str = "") -> str:
+        """What the question asks for in plain words; its answer's form, or "", where the kind is not clear."""
+        likely = {k: p for k, p in self.probabilities(question, previous).items() if k not in NO_KIND}
+        enough = LIKELY * sum(likely.values())
+        for said in (_in_full, _form):
+            found: dict[str, float] = {}
+            for kind, p in likely.items():
+                found[said(kind)] = found.get(said(kind), 0.0) + p
+            best = max(found, key=found.__getitem__)
+            if found[best] >= enough:
+                return best
+        return ""
+
+    def _kinds(self, vector: Float[np.ndarray, "D"]) -> dict[str, float]:
         scores = self.weights @ vector + self.bias
         each = np.exp(scores - scores.max())
         return dict(zip(self.kinds, map(float, each / each.sum()), strict=True))
 
-    def topics(self, vector: Float[np.ndarray, "D"]) -> Mapping[str, float]:
-        """How well each topic answers the question, 0 to 1; several may."""
-        out: dict[str, float] = {}
-        for kind, p in self.probabilities(vector).items():
-            for topic, share in shares(kind).items():
-                out[topic] = out.get(topic, 0.0) + p * share
-        return out
+
+def _in_full(kind: str) -> str:
+    return "; ".join(filter(None, meanings().get(kind, ())))
+
+
+def _form(kind: str) -> str:
+    return meanings().get(kind, ("", ""))[1]
 
 
 def shares(kind: str) -> dict[str, float]:
@@ -79,7 +132,7 @@ def shares(kind: str) -> dict[str, float]:
 
 def load_question_kinds(folder: Path) -> QuestionKinds:
     """The classifier of a folder. InputError where its kinds are not those of `question_kinds.toml`."""
-    from safetensors.numpy import load_file
+    from safetensors.torch import load_file
 
     kinds = tuple(json.loads((folder / "config.json").read_text())["kinds"])
     if set(kinds) != set(topics_of_kinds()):
@@ -89,7 +142,28 @@ def load_question_kinds(folder: Path) -> QuestionKinds:
             "python -m motionqa.finetune.train_question_kinds"
         )
     found = load_file(folder / "model.safetensors")
-    return QuestionKinds(kinds, found["weights"].astype(np.float32), found["bias"].astype(np.float32))
+    weights, bias = (found.pop(name).float().numpy() for name in ("weights", "bias"))
+    return QuestionKinds(kinds, weights, bias, SentenceEmbedder(*_with_adapters(found)))
+
+
+def adapted(network: Any) -> Any:
+    """MiniLM with untrained adapters, the only weights of it that are trained."""
+    from peft import LoraConfig, get_peft_model
+
+    return get_peft_model(network, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=LAYERS))
+
+
+def _with_adapters(found: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The tokenizer, and MiniLM with trained adapters folded into its weights. InputError where some are missing."""
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+    tokenizer, network = load_minilm()
+    tuned = adapted(network)
+    wrong = set(get_peft_model_state_dict(tuned)) ^ set(found)
+    if wrong:
+        raise InputError(f"adapters of the question classifier are missing or strange: {', '.join(sorted(wrong)[:3])}")
+    set_peft_model_state_dict(tuned, {name: x.float() for name, x in found.items()})
+    return tokenizer, tuned.merge_and_unload().eval()
 
 
 @cache

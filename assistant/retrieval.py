@@ -8,14 +8,15 @@ question (`question_kinds.py`), whether it speaks of the action, side or moment 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from motionqa.assistant.embedder import SentenceEmbedder
-from motionqa.assistant.question_kinds import question_kinds, topic_of
-from motionqa.data.instruct.action_words import spoken_of
+from motionqa.assistant.question_kinds import QuestionKinds, question_kinds, topic_of
+from motionqa.data.instruct.action_words import action_words, spoken_of, unlike
 from motionqa.data.reading import MotionReading
 from motionqa.data.schema import Fact, MotionReport
 
@@ -30,8 +31,6 @@ ORDER_CUES: dict[str, str] = {
 
 AT_MOMENT = 0.4
 """How much less a fact's topic matters where the question names a moment."""
-SHORT = 4
-"""A question of so few words ("and the left one?") is mostly the one before it."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +72,37 @@ def choose_facts(
     most: int,
     previous_question: str = "",
     config: RetrievalConfig = RetrievalConfig(),
+    kinds: QuestionKinds | None = None,
 ) -> tuple[Fact, ...]:
     """The facts a question is about, best first: the best one, and up to `most` that come near it.
 
-    With room for ten or more, simply the `most` best: a large model can choose for itself.
+    Before them stands that an action which the question names was not recognised. With room for ten or more, simply
+    the `most` best: a large model can choose for itself. `kinds` is the released classifier where none is given.
     """
-    scored = score_facts(facts, question, embedder, previous_question, config)
-    order = np.argsort(-scored, kind="stable")[:most]
-    if most >= 10:
-        return tuple(facts[i] for i in order)
-    return tuple(facts[i] for i in order if scored[i] >= scored[order[0]] - config.near_the_top)
+    kinds = kinds or question_kinds()
+    missing = not_recognised(question, facts) if kinds.names_action(question, previous_question) else ()
+    scored = score_facts(facts, question, embedder, previous_question, config, kinds)
+    order = np.argsort(-scored, kind="stable")[: max(0, most - len(missing))]
+    if most < 10:
+        order = [i for i in order if scored[i] >= scored[order[0]] - config.near_the_top]
+    return (*missing, *(facts[i] for i in order))
+
+
+def not_recognised(question: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    """That actions which a question names are not among those recognised or suspected, nor like one; nothing otherwise.
+
+    Only where actions are recognised at all: measured phases have no vocabulary that a name could be missing from.
+    """
+    recognised = [f for f in facts if f.topic == "action"]
+    if not recognised:
+        return ()
+    seen = {name for fact in facts if fact.topic != "absence" for name in spoken_of(fact.text)}
+    missing = [name for name in sorted(spoken_of(question)) if all(unlike(name, other) for other in seen)]
+    if not missing:
+        return ()
+    named = " or ".join(action_words()[name].do for name in missing)
+    start, end = min(f.start_s for f in recognised), max(f.end_s for f in recognised)
+    return (Fact(f"Nowhere in the clip does the person {named}, as far as recognised.", "absence", start, end),)
 
 
 def score_facts(
@@ -91,17 +111,14 @@ def score_facts(
     embedder: SentenceEmbedder,
     previous_question: str = "",
     config: RetrievalConfig = RetrievalConfig(),
+    kinds: QuestionKinds | None = None,
 ) -> Float[np.ndarray, "N"]:
     """How much each fact speaks to the question; higher is better."""
-    asked = embedder([question])[0]
-    if previous_question:
-        short = len(question.split()) <= SHORT
-        before = config.previous_question_weight * (3.0 if short else 1.0) * embedder([previous_question])[0]
-        asked = (asked + before) / np.linalg.norm(asked + before)
     if not facts:
         return np.zeros(0)
+    asked = embedder.follow_up(question, previous_question, config.previous_question_weight)
     similarity = embedder([fact.text for fact in facts]) @ asked
-    likely = question_kinds().topics(asked)
+    likely = (kinds or question_kinds()).topics(question, previous_question)
     salience = np.array([fact.salience for fact in facts])
     moments = [float(x) for x in re.findall(r"(\d+(?:\.\d+)?)\s*(?:s\b|sec)", question.lower())]
     # Whatever happens at a moment answers a question about it.

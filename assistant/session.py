@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from motionqa.assistant.embedder import SentenceEmbedder
-from motionqa.assistant.grounding import cite, cite_actions, unmeasured_numbers, unmeasured_sides
+from motionqa.assistant.grounding import as_counted, cite, cite_actions, unmeasured_numbers, unmeasured_sides
 from motionqa.assistant.likelihood import AnswerLikelihood
 from motionqa.assistant.llm import GenerationConfig, LanguageModel, WeighingModel, load_llm
-from motionqa.assistant.prompt import Prompt, PromptConfig, build_prompt, check_question, config_for
+from motionqa.assistant.prompt import BRIEFLY, Prompt, PromptConfig, build_prompt, check_question, config_for
+from motionqa.assistant.question_kinds import question_kinds
 from motionqa.assistant.released import lifting, reader
 from motionqa.assistant.retrieval import choose_facts, known_facts
 from motionqa.data.cache import EncodingCache
@@ -116,7 +117,7 @@ class ChatSession:
         """
         self._stop.clear()
         engine, started = self.engine, time.perf_counter()
-        question, encoding, prompt = self._prompt(question)
+        question, encoding, prompt, meaning = self._prompt(question)
         timings = {"choosing facts": time.perf_counter() - started}
         text = ""
         for piece in engine.llm.stream(prompt.conversation, engine.generation, self._stop):
@@ -124,7 +125,8 @@ class ChatSession:
             text += piece
             yield Answer(text.strip(), (), timings, "no")
         timings["answer"] = time.perf_counter() - started
-        text = text.strip()
+        written = text.strip()
+        text = as_counted(written, question, meaning, prompt.facts, self.prompt_config.suffix == BRIEFLY)
         with self._lock:
             if encoding is self.encoding and text:
                 self.history = (*self.history, (question, text))
@@ -138,7 +140,7 @@ class ChatSession:
             evidence,
             timings,
             "stopped" if self._stop.is_set() else "end",
-            _basis(encoding, prompt.dropped_turns),
+            _basis(encoding, prompt.dropped_turns, written if written != text else ""),
             (*unmeasured_numbers(text, question, prompt.facts, shown), *unmeasured_sides(text, told)),
         )
 
@@ -149,11 +151,11 @@ class ChatSession:
         """
         if not isinstance(self.engine.llm, WeighingModel):
             raise ValueError(f"{self.engine.llm.name} can not weigh answers; only models run here can")
-        _, _, prompt = self._prompt(question)
+        _, _, prompt, _ = self._prompt(question)
         return self.engine.llm.weigh(prompt.conversation, answers), prompt
 
-    def _prompt(self, question: str) -> tuple[str, ClipEncoding, Prompt]:
-        """The question as it is put, the clip it is about, and what the model is shown."""
+    def _prompt(self, question: str) -> tuple[str, ClipEncoding, Prompt, str]:
+        """The question as it is put, the clip it is about, what the model is shown, and what the question asks for."""
         question = check_question(question, self.prompt_config)
         encoding = self.encoding
         if encoding is None:
@@ -163,16 +165,20 @@ class ChatSession:
         read = encoding.reading if config.clip != "none" else None
         known = (*known_facts(encoding.report, read), *self.learned)
         facts = choose_facts(known, question, engine.embedder, config.facts, previous) if config.facts else ()
+        meaning = question_kinds().meaning(question, previous) if config.clip != "none" else ""
         reply_tokens = engine.generation.max_new_tokens
         return (
             question,
             encoding,
-            build_prompt(engine.llm, config, question, facts, self.history, reply_tokens, encoding.reading),
+            build_prompt(engine.llm, config, question, facts, self.history, reply_tokens, encoding.reading, meaning),
+            meaning,
         )
 
 
-def _basis(encoding: ClipEncoding, dropped_turns: int) -> str:
+def _basis(encoding: ClipEncoding, dropped_turns: int, corrected: str = "") -> str:
     basis = f"Measured from {encoding.pose3d.source}"
+    if corrected:
+        basis += f"; the count is the measured one, where the model wrote “{corrected}”"
     if encoding.pose3d.root_motion == "estimated":
         basis += "; distances are estimated from one camera"
     if dropped_turns:

@@ -1,10 +1,13 @@
 """How well the reader reads: actions named on held-out people and styles, from exact motion and from films of it.
 
-python -m motionqa.eval.reader_scores --mocap MOCAP_FOLDER --reader MODEL_FOLDER [--films BANK]
+    python -m motionqa.eval.reader_scores --mocap MOCAP_FOLDER --reader MODEL_FOLDER [--films BANK] [--strangers VIDEOS]
+
+`--strangers` is a folder of mp4 videos of movements that the reader has no name for: how often does one get a name?
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +15,17 @@ from pathlib import Path
 import numpy as np
 import tyro
 
+from motionqa.assistant.released import lifting
+from motionqa.data.cache import EncodingCache
 from motionqa.data.instruct.action_words import canonical, names_of
 from motionqa.data.instruct.known import known_motion
 from motionqa.data.mocap.clip import MocapClip
 from motionqa.data.mocap.packed import load_collections
+from motionqa.data.reading import MotionReading
 from motionqa.data.schema import InputError
+from motionqa.encoders.clip_encoder import ClipEncoder, EncoderConfig
 from motionqa.encoders.reader.features import body_features
-from motionqa.encoders.reader.read import Reader, load_reader
+from motionqa.encoders.reader.read import Reader, load_reader, read_pose
 from motionqa.eval.recognition import wilson
 
 Array = np.ndarray
@@ -31,6 +38,9 @@ class ReaderScoring:
     mocap: tuple[Path, ...]
     reader: Path
     films: Path | None = None
+    strangers: Path | None = None
+    encodings: Path = Path("runs/reader/encodings")
+    """Where encoded videos are kept between runs."""
     split: str = "test"
 
 
@@ -76,6 +86,25 @@ def accuracy(found: Sequence[Named], names: Sequence[str], own_names: bool) -> n
     return np.array(right)
 
 
+def mostly(reading: MotionReading) -> str:
+    """The name that takes up most of a clip; empty where that is no name."""
+    shares: Counter[str] = Counter()
+    for action in reading.actions:
+        shares[action.name] += action.end_s - action.start_s
+    return shares.most_common(1)[0][0] if shares else ""
+
+
+def strangers(videos: Sequence[Path], reader: Reader, encoder: ClipEncoder) -> list[str]:
+    """What each video of an unknown movement is mostly called; empty for none of the names, or where nobody is read."""
+    out = []
+    for video in videos:
+        try:
+            out.append(mostly(read_pose(encoder.encode(video).pose3d, reader)))
+        except InputError:
+            out.append("")
+    return out
+
+
 def main(config: ReaderScoring) -> None:
     """Prints accuracy for each collection, exact and filmed, among all names and among the collection's own."""
     reader = load_reader(config.reader)
@@ -95,6 +124,15 @@ def main(config: ReaderScoring) -> None:
                 f"{100 * own.mean():.1f} % among its own; {len(of)} clips",
                 flush=True,
             )
+    if config.strangers:
+        videos = sorted(config.strangers.rglob("*.mp4"))
+        if not videos:
+            raise InputError(f"there is no mp4 file in {config.strangers}")
+        encoder = ClipEncoder(EncoderConfig(lifting=lifting()), EncodingCache(config.encodings, 4_000_000_000))
+        called = strangers(videos, reader, encoder)
+        wrong = np.array([bool(name) for name in called])
+        print(f"strange movements named all the same: {100 * wrong.mean():.1f} % {wilson(wrong)}; {len(called)} clips")
+        print("most often as:", ", ".join(f"{n} ({k})" for n, k in Counter(filter(None, called)).most_common(5)))
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@
 
 Training people and styles only. Words come from the reader that has not seen the clip (cross-fitting), so that they
 are as doubtful as they will be; tokens come from the released reader, whose space the projector learns. Half of the
-clips are filmed virtually and lifted. Every question is shown the facts that the chat would choose for it.
+clips are filmed virtually and lifted. Every question is shown the facts that the chat would choose for it, and what it
+asks for, by a classifier that has not seen its wording.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +20,7 @@ import tyro
 
 from motionqa.assistant.embedder import SentenceEmbedder
 from motionqa.assistant.prompt import BRIEFLY, TUNED, clip_question
+from motionqa.assistant.question_kinds import load_question_kinds
 from motionqa.assistant.released import lifting
 from motionqa.assistant.retrieval import choose_facts, known_facts
 from motionqa.data.detector_noise import load
@@ -31,7 +34,7 @@ from motionqa.data.mocap.actions import FRONT
 from motionqa.data.mocap.clip import MocapClip
 from motionqa.data.mocap.packed import load_collections
 from motionqa.data.mocap.splits import half_of
-from motionqa.data.reading import ClipTokens
+from motionqa.data.reading import ClipTokens, MotionReading
 from motionqa.data.schema import Fact, InputError, MotionReport, Pose3D
 from motionqa.encoders.clip_encoder import load_lifter
 from motionqa.encoders.filmed import filmed, random_film
@@ -41,7 +44,9 @@ from motionqa.encoders.lifter import LifterConfig, Network
 from motionqa.encoders.reader.features import FPS, STRIDE
 from motionqa.encoders.reader.read import load_reader, read_pose
 from motionqa.encoders.reader.words import read_clip, worded
+from motionqa.finetune.as_read import timed_as_read
 from motionqa.finetune.instruct_rows import RowWriter, Span, TrainClip
+from motionqa.finetune.train_question_kinds import FOLDS, fold_of
 from motionqa.finetune.training import recipe_of
 
 Talk = tuple[tuple[str, str], ...]
@@ -56,6 +61,8 @@ class InstructBuild:
     out: Path
     readers: tuple[Path, Path, Path]
     """The released reader, and those that left out half 0 and half 1 of the training groups."""
+    kinds: Path
+    """What `train_question_kinds` wrote: a classifier of questions for each fold of wordings that it left out."""
     single: int = 700
     joined: int = 900
     questions: int = 9
@@ -64,6 +71,8 @@ class InstructBuild:
     """Share of clips with one conversation of several turns beside."""
     brief: float = 0.5
     """Share of questions that ask for a word or two."""
+    unexplained: float = 0.15
+    """Share of questions beside which it is not said what they ask for."""
     filmed: float = 0.5
     masked: float = 0.2
     """Share of single clips whose name is withheld from the reading: a movement that nobody named is described."""
@@ -104,6 +113,7 @@ class Builder:
         self.released, *self.halves = (load_reader(folder) for folder in config.readers)
         self.noise = load()
         self.embedder = SentenceEmbedder()
+        self.kinds = [load_question_kinds(config.kinds / f"fold{fold}") for fold in range(FOLDS)]
 
     def clip(self, motion: KnownMotion, number: int) -> TrainClip:
         """One row: what is seen of a movement, and what is asked about it."""
@@ -119,15 +129,15 @@ class Builder:
         tokens = read_pose(pose, self.released).tokens
         truth = report if pose is motion.pose else analyse(motion.pose)
         found = [told_as_read(e, motion, words, report) for e in questions_of(motion, truth, rng, "train")]
-        found = [e for e in found if answerable(e, words)]
+        found = [e for e in taught(found, reading) if e]
         refused = [e for e in found if e.kind == "refusal"]
         kept = varied(found, self.config.questions, rng)
         kept += [refused[i] for i in rng.permutation(len(refused))[: self.config.refusals]]
         dialogues = [self.asked(e, facts, rng) for e in kept]
         if rng.random() < self.config.dialogues:
-            talks = conversations_of(motion, truth, rng, "train")
-            talks = [t for t in talks if all(answerable(e, words) for e in t)]
-            dialogues += [self.conversation(talks[i], facts) for i in rng.permutation(len(talks))[:1]]
+            talks = [taught(t, reading) for t in conversations_of(motion, truth, rng, "train")]
+            whole = [[e for e in t if e] for t in talks if all(t)]
+            dialogues += [self.conversation(whole[i], facts, rng) for i in rng.permutation(len(whole))[:1]]
         return TrainClip(motion.clip, (words,), (tokens,), spans_of(motion, tokens), tuple(dialogues))
 
     def seen(self, motion: KnownMotion, rng: np.random.Generator) -> Pose3D:
@@ -144,18 +154,30 @@ class Builder:
         self, example: InstructExample, known: tuple[Fact, ...], rng: np.random.Generator
     ) -> tuple[tuple[str, str], ...]:
         """The user's turn with its facts, and the answer: in brief, or in a sentence."""
-        facts = choose_facts(known, example.question, self.embedder, TUNED.facts)
         if rng.random() < self.config.brief:
-            return ((clip_question(example.question, facts, BRIEFLY), example.answer),)
-        return ((clip_question(example.question, facts), example.sentence),)
+            return ((self.turn(example, known, rng, BRIEFLY), example.answer),)
+        return ((self.turn(example, known, rng), example.sentence),)
 
-    def conversation(self, turns: Sequence[InstructExample], known: tuple[Fact, ...]) -> Talk:
+    def conversation(self, turns: Sequence[InstructExample], known: tuple[Fact, ...], rng: np.random.Generator) -> Talk:
         """Several turns; as in the chat, facts stand beside the last question only."""
         *before, last = turns
         previous = before[-1].question if before else ""
-        facts = choose_facts(known, last.question, self.embedder, TUNED.facts, previous)
         said = [(e.question, e.sentence) for e in before]
-        return (*said, (clip_question(last.question, facts), last.sentence))
+        return (*said, (self.turn(last, known, rng, previous=previous), last.sentence))
+
+    def turn(
+        self,
+        example: InstructExample,
+        known: tuple[Fact, ...],
+        rng: np.random.Generator,
+        suffix: str = "",
+        previous: str = "",
+    ) -> str:
+        """The question as the chat would put it, understood by a classifier that has not seen its wording."""
+        kinds, question = self.kinds[fold_of(example.phrasing)], example.question
+        facts = choose_facts(known, question, self.embedder, TUNED.facts, previous, kinds=kinds)
+        explained = rng.random() >= self.config.unexplained
+        return clip_question(question, facts, suffix, kinds.meaning(question, previous) if explained else "")
 
 
 def _measure(pose: Pose3D) -> Callable[[Pose3D], MotionReport]:
@@ -163,9 +185,21 @@ def _measure(pose: Pose3D) -> Callable[[Pose3D], MotionReport]:
     return (lambda p: analyse(p, ONE_CAMERA)) if pose.camera else analyse
 
 
+def taught(examples: Iterable[InstructExample], reading: MotionReading) -> list[InstructExample | None]:
+    """Each example with the times that were read; None in the place of one that the reading can not answer."""
+    return [timed_as_read(e, reading.actions) if answerable(e, reading.words) else None for e in examples]
+
+
 def answerable(example: InstructExample, words: str) -> bool:
-    """Whether the reading holds what the answer says; nobody can time an action that was not recognised."""
-    if example.kind in TIMED and not _named(spoken_of(example.question), words):
+    """Whether the reading holds what the answer says.
+
+    Nobody can say anything of an action that was not recognised, or know that one is not there which was.
+    """
+    asked = spoken_of(example.question)
+    if example.kind not in DENIABLE and not _named(asked, words):
+        return False
+    denied = example.kind == "absent" or (example.kind == "true_action" and example.answer == "no")
+    if denied and asked & spoken_of(_SUSPECTED.sub("", words)):
         return False
     return sayable(example.sentence, words)
 
@@ -198,8 +232,10 @@ def told_as_read(example: InstructExample, motion: KnownMotion, words: str, repo
 
 NAMING = ("action", "caption")
 """Kinds of questions that ask for the name of what is done."""
-TIMED = ("when", "start", "end", "lasts")
-"""Kinds of questions that ask for the times of an action by its name."""
+_SUSPECTED = re.compile(r"\(or [^)]*\)|perhaps [^,)]*")
+"""What else an action may be, as `encoders/reader/words.py` says it."""
+DENIABLE = ("absent", "true_action", "true_order", "choice", "count", "refusal")
+"""Kinds of questions that may name an action which is not there."""
 
 
 def varied(examples: Sequence[InstructExample], most: int, rng: np.random.Generator) -> list[InstructExample]:

@@ -10,9 +10,11 @@ from motionqa.encoders.kinematics.analyse import analyse
 from motionqa.encoders.reader.action_facts import ToldAction, action_facts
 from motionqa.encoders.reader.words import worded
 
-CLAP = ToldAction(ReadAction("clap", 0.0, 1.9, 0.9), "raises both arms", "both arms, on the spot")
-KNOCK = ToldAction(ReadAction("knock", 1.9, 3.7, 0.5, (("throw", 0.3),)), "waves", "right arm", " or throw")
-STRANGE = ToldAction(ReadAction("", 3.7, 4.5, 0.2), "squats", "both legs", ", perhaps sit down")
+CLAP = ToldAction(ReadAction("clap", 0.0, 1.9, 0.9), "raises both arms", "both arms", "both arms, on the spot")
+KNOCK = ToldAction(
+    ReadAction("knock", 1.9, 3.7, 0.5, (("throw", 0.3),)), "waves", "right arm", "right arm", " or throw"
+)
+STRANGE = ToldAction(ReadAction("", 3.7, 4.5, 0.2), "squats", "", "both legs", ", perhaps sit down")
 
 
 def said(*told: ToldAction) -> dict[str, list[str]]:
@@ -43,12 +45,13 @@ def test_a_movement_without_a_name_is_told_by_what_it_looks_like_and_nothing_com
 
 def test_only_a_clearly_longer_action_is_the_longest() -> None:
     assert "longest" not in said(CLAP, KNOCK)
-    long = ToldAction(ReadAction("walk", 3.7, 9.0, 0.9), "walks", "both legs, forwards")
+    long = ToldAction(ReadAction("walk", 3.7, 9.0, 0.9), "walks", "both legs", "both legs, forwards")
     assert said(CLAP, KNOCK, long)["longest"][0].startswith("The longest action: the person walks")
 
 
 def test_one_action_is_told_alone() -> None:
-    assert set(said(CLAP)) == {"action"}
+    assert set(said(CLAP)) == {"action", "limb"}
+    assert said(CLAP)["limb"] == ["Body part used for the clap: both arms."]
     assert action_facts(()) == ()
 
 

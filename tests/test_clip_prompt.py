@@ -67,6 +67,9 @@ def test_facts_stand_below_the_question_and_can_be_taken_away() -> None:
     assert turn == f"How many? {BRIEFLY}\nMeasured: The person squats 3 times."
     assert without_facts(turn) == f"How many? {BRIEFLY}"
     assert without_facts("How many?") == "How many?"
+    asked = clip_question("How many?", (FACT,), BRIEFLY, "how many times; a number")
+    assert asked == f"How many? {BRIEFLY}\nAsked: how many times; a number.\nMeasured: The person squats 3 times."
+    assert without_facts(asked).endswith("a number.")
 
 
 def test_a_model_tuned_on_clips_is_shown_the_reading_and_its_tokens(session: ChatSession) -> None:
@@ -79,7 +82,7 @@ def test_a_model_tuned_on_clips_is_shown_the_reading_and_its_tokens(session: Cha
     assert encoding.reading is not None
     assert shown.clip is encoding.reading.tokens
     assert shown.turns[0].text.endswith(encoding.reading.words)
-    assert shown.turns[-1].text.startswith("How many squats?\nMeasured: ")
+    assert shown.turns[-1].text.startswith("How many squats?\nAsked: how many times; a number.\nMeasured: ")
     assert answer.unmeasured == ()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from motionqa.data.schema import MotionReport
 from motionqa.data.synthetic import motions as S
+from motionqa.data.synthetic.exercises import push_up_set
 from motionqa.encoders.kinematics.analyse import analyse
 from motionqa.encoders.kinematics.describe import describe, estimate_tokens
 from motionqa.encoders.kinematics.phrases import does, span, times
@@ -101,3 +102,10 @@ def test_names_become_verbs(name: str, said: str) -> None:
 def test_small_words_read_well() -> None:
     assert [times(n) for n in (1, 2, 3)] == ["once", "twice", "3 times"]
     assert (span(0.4, 2.1), span(1.0, 1.01)) == ("from 0.4 to 2.1 s", "at 1.0 s")
+
+
+@pytest.mark.parametrize(("reps", "said"), [((1,), "does 1 push-up"), ((1, 1, 1), "does 3 push-ups")])
+def test_a_counted_exercise_is_named_by_what_is_counted(reps: tuple[float, ...], said: str) -> None:
+    (summary,) = (f.text for f in analyse(S.render(push_up_set(reps))).facts if f.topic == "summary")
+    assert said in summary
+    assert "position" not in summary

@@ -32,6 +32,14 @@ def test_nobody_is_asked_when_an_action_was_that_the_reading_does_not_name() -> 
     assert answerable(replace(timed, kind="absent", sentence="No such action is seen."), WORDS)
 
 
+def test_nobody_knows_that_an_action_is_not_there_which_was_recognised() -> None:
+    denied = replace(ASKED, question="Is she clapping the hands?", answer="no", sentence="No.", kind="true_action")
+    assert not answerable(denied, WORDS)
+    assert answerable(replace(denied, question="Does she throw something?"), WORDS)  # only suspected
+    assert answerable(replace(denied, question="Is she walking?"), WORDS)
+    assert not answerable(replace(denied, question="When does she knock on a door?", kind="absent"), WORDS)
+
+
 def test_a_movement_whose_name_was_not_read_is_answered_by_what_it_looks_like() -> None:
     pose = S.render(S.squats(3))
     report = analyse(pose)

@@ -21,6 +21,7 @@ from motionqa.encoders.reader.features import FEATURES, STRIDE, body_features
 from motionqa.encoders.reader.network import MotionReader, ReaderConfig
 from motionqa.encoders.reader.read import load_reader, read_pose, reader_of
 from motionqa.encoders.reader.words import read_clip, worded
+from motionqa.eval.reader_scores import mostly
 
 SMALL = ReaderConfig(("squat", "wave right hand"), width=32, heads=2)
 
@@ -154,12 +155,36 @@ def test_words_name_actions_with_times_limbs_and_doubt() -> None:
     assert "on the spot" in words
 
 
+@pytest.mark.parametrize(
+    ("name", "limb"),
+    [
+        ("squat", "both legs"),  # its name says so, though the arms swing along
+        ("throw", "right arm"),  # its name says an arm, measuring says which
+        ("kick", ""),  # its name says a leg, and none moves
+        ("", "right arm"),
+    ],
+)
+def test_the_limb_is_what_the_name_says_and_its_side_what_was_measured(name: str, limb: str) -> None:
+    p = render(wave("right", 4))
+    only = ReadAction(name, 0.0, float(p.times_s[-1]), 0.9)
+    found = worded(MotionReading((only,), ClipTokens()), analyse(p), p)
+    assert [f.text.partition(": ")[2] for f in found.facts if f.topic == "limb"] == ([f"{limb}."] if limb else [])
+
+
 def test_an_unknown_movement_is_described_and_not_named() -> None:
     p = pose()
     only = ReadAction("", 0.0, float(p.times_s[-1]), 0.3, (("wave right hand", 0.25),))
     words = worded(MotionReading((only,), ClipTokens()), analyse(p), p).words
     assert "unnamed movement (squats 3 times)" in words
     assert "perhaps wave right hand" in words
+
+
+def test_a_clip_is_mostly_called_what_takes_most_of_its_time() -> None:
+    spans = (("clap", 0.0, 1.0), ("", 1.0, 2.4), ("clap", 2.4, 3.0))
+    reading = MotionReading(tuple(ReadAction(n, a, b, 0.9) for n, a, b in spans), ClipTokens())
+    assert mostly(reading) == "clap"
+    assert mostly(replace(reading, actions=reading.actions[:2])) == ""
+    assert mostly(replace(reading, actions=())) == ""
 
 
 def test_without_a_reader_the_measurements_speak() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -143,11 +144,13 @@ def names_of(source: str) -> tuple[str, ...]:
 
 @cache
 def _spoken() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Every action with a pattern of its forms."""
+    """Every action with a pattern of its forms; a plural that several share ("waves") names none of them."""
+    shared = Counter(words.nouns for words in action_words().values())
     out = []
     for words in action_words().values():
-        forms = {f.lower() for f in (words.name, words.do, words.does, words.doing, words.noun) if f}
-        out.append((words.name, re.compile(r"\b(?:" + "|".join(map(re.escape, sorted(forms))) + r")\b")))
+        plural = words.nouns if shared[words.nouns] == 1 else ""
+        forms = {f.lower() for f in (words.name, words.do, words.does, words.doing, words.noun, plural) if f}
+        out.append((words.name, re.compile(r"\b(?:" + "|".join(map(re.escape, sorted(forms))) + r")\b(?!-)")))
     return tuple(out)
 
 

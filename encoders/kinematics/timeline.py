@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from motionqa.data.schema import RepetitionSet, Segment
-from motionqa.encoders.kinematics.phrases import does, doing, times
+from motionqa.encoders.kinematics.phrases import PLACES, does, doing, times
 from motionqa.encoders.kinematics.repetition_names import repeated_verb
 
 MOST = 6
@@ -123,7 +123,7 @@ def summary(segments: tuple[Segment, ...], sets: tuple[RepetitionSet, ...]) -> s
             if not along:
                 break
             during.append(later)
-        clauses.append(does(s.name) + _count(s, sets) + _meanwhile(during, sets))
+        clauses.append(_done(s, sets) + _meanwhile(during, sets))
     told = f"The person {', then '.join(clauses)}." if clauses else ""
     vague = all(s.name.startswith(("moving", "holding", "standing still", "keeping")) for s in line)
     repeated = next((r for r in sets if len(r.repetitions) > 1), None)
@@ -183,12 +183,24 @@ def overlaps(later: Segment, earlier: Segment) -> bool:
     return min(later.end_s, earlier.end_s) - later.start_s > 0.6 * (later.end_s - later.start_s)
 
 
+def _done(segment: Segment, sets: tuple[RepetitionSet, ...]) -> str:
+    """What the person does and how often; an exercise is named by what is counted, not by the place it is done in."""
+    for reps in sets if segment.name.startswith(PLACES) else ():
+        if reps.name and reps.name in segment.name and (count := _counted(segment, reps)):
+            return f"does {count} {reps.name}{'s' if count > 1 else ''}"
+    return does(segment.name) + _count(segment, sets)
+
+
+def _counted(segment: Segment, reps: RepetitionSet) -> int:
+    """How many repetitions turn within a segment."""
+    return sum(segment.start_s - 0.1 <= r.turn_s <= segment.end_s + 0.1 for r in reps.repetitions)
+
+
 def _count(segment: Segment, sets: tuple[RepetitionSet, ...]) -> str:
     """ " 3 times" where a set of repetitions fills the segment and says what it does."""
     for reps in sets:
-        inside = [r for r in reps.repetitions if segment.start_s - 0.1 <= r.turn_s <= segment.end_s + 0.1]
-        if len(inside) > 1 and repeats(reps, segment):
-            return f" {times(len(inside))}"
+        if _counted(segment, reps) > 1 and repeats(reps, segment):
+            return f" {times(_counted(segment, reps))}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What was recognised, one sentence for each way of asking: alone, after, before, first, last, longest, in order.
+"""What was recognised, a sentence for each way of asking: alone, its limb, after, before, first, last, longest, all.
 
 A small language model copies what a sentence says and hardly combines two, so every relation between neighbouring
 actions is said outright, with name, time and manner of the action that answers it.
@@ -24,6 +24,8 @@ class ToldAction:
     action: ReadAction
     seen: str
     """What it looks like, for a movement without a name: "raises both arms"."""
+    limb: str
+    """What it is done with; empty where that is not known."""
     manner: str
     """Limb, direction, turn and height of the hands."""
     doubt: str = ""
@@ -51,8 +53,12 @@ def action_facts(told: Sequence[ToldAction]) -> tuple[Fact, ...]:
 
 
 def _facts(told: Sequence[ToldAction]) -> Iterator[Fact]:
+    limbs: set[tuple[str, str]] = set()
     for one in told:
         yield _fact("action", f"The person {one.does}.", one, 0.6)
+        if one.limb and (one.action.name, one.limb) not in limbs:
+            limbs.add((one.action.name, one.limb))
+            yield _fact("limb", f"Body part used for {_form(one.action.name, 'noun')}: {one.limb}.", one)
     if len(told) < 2:
         return
     for before, after in zip(told, told[1:], strict=False):
@@ -79,6 +85,6 @@ def _length(one: ToldAction) -> float:
 
 
 def _form(name: str, form: str) -> str:
-    """A verb form of an action; its name where the word list does not have it."""
+    """A form of an action as in `action_words.toml`; its name where the list does not have it."""
     words = action_words().get(name)
-    return str(getattr(words, form)).replace("{their}", "their") if words else name
+    return str(getattr(words, form)).replace("{their}", "their") if words else name or "the movement"

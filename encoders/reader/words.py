@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from motionqa.data.instruct.action_words import PARTS, action_words
 from motionqa.data.reading import ClipTokens, MotionReading, ReadAction
 from motionqa.data.schema import Fact, InputError, MotionReport, Pose3D
 from motionqa.encoders.kinematics.analyse import analyse
@@ -110,7 +111,8 @@ def _told(action: ReadAction, report: MotionReport) -> ToldAction:
         doubt = f", perhaps {others}" if others else ""
     else:
         doubt = f" or {others}" if others and action.probability < SURE else ""
-    return ToldAction(action, _summary(report), _manner(report), doubt)
+    limb = _limb(action.name, report)
+    return ToldAction(action, _summary(report), limb, ", ".join(filter(None, [limb, *_manner(report)])), doubt)
 
 
 def _phrase(told: ToldAction) -> str:
@@ -121,18 +123,19 @@ def _phrase(told: ToldAction) -> str:
     return f"{told.action.name}{doubt} {told.when}, {told.manner}"
 
 
-def _manner(report: MotionReport) -> str:
-    """Limb, direction, turn and height of the hands, each in a few words."""
-    said = [_limb(report), _travel(report), _turn(report), _hands(report)]
-    return ", ".join(s for s in said if s)
+def _manner(report: MotionReport) -> tuple[str, ...]:
+    """Direction, turn and height of the hands, each in a few words or empty."""
+    return _travel(report), _turn(report), _hands(report)
 
 
-def _limb(report: MotionReport) -> str:
-    for fact in report.facts:
-        found = _MOVES_MOST.match(fact.text)
-        if found:
-            return (found[1] or found[2]).lower()
-    return ""
+def _limb(name: str, report: MotionReport) -> str:
+    """What an action is done with: by its name where that says it, else what moves most of what the name allows."""
+    words = action_words().get(name)
+    if words and words.part in PARTS:
+        return words.part
+    found = next(filter(None, (_MOVES_MOST.match(fact.text) for fact in report.facts)), None)
+    moves = (found[1] or found[2]).lower() if found else ""
+    return moves if not words or (words.part and words.part in moves) else ""
 
 
 def _travel(report: MotionReport) -> str:
