@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
 from motionqa.assistant.llm import ClipReadingModel, LanguageModel
+from motionqa.assistant.question_kinds import goes_on
 from motionqa.data.reading import ClipTokens, MotionReading
 from motionqa.data.schema import Conversation, Fact, InputError
 
 SMALL_MODEL_PARAMETERS = 1_000_000_000
-_CONTINUES = re.compile(r"\s*(and|or|but|so|then|why|what about|how about|same|also)\b", re.IGNORECASE)
-"""How a question begins that makes no sense without the one before."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +103,9 @@ def build_prompt(
     `meaning`: what the question asks for, said beside it to a model that was tuned on clips.
     """
     room = model.context_tokens - reply_tokens
-    goes_on = not config.history_for_continuations_only or bool(_CONTINUES.match(question))
-    start = max(0, len(history) - config.history_turns) if goes_on else len(history)
-    left_out = start if goes_on else 0
+    remembers = not config.history_for_continuations_only or goes_on(question)
+    start = max(0, len(history) - config.history_turns) if remembers else len(history)
+    left_out = start if remembers else 0
     while True:
         conversation = render(config, question, facts, history[start:], reading, meaning)
         if model.count_tokens(conversation) <= room:

@@ -8,6 +8,7 @@ A linear classifier on the question's sentence vector, with LoRA adapters in the
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ LIKELY = 0.5
 """What a question asks for is said where it is at least so likely."""
 NO_KIND = ("absent",)
 """Kinds that no wording tells: these ask for an action as others do, only that it is not there."""
+_GOES_ON = re.compile(r"\s*(and|or|but|so|then|why|what about|how about|same|also)\b", re.IGNORECASE)
 _WRISTS = frozenset(("left_wrist", "right_wrist"))
 
 
@@ -79,9 +81,9 @@ class QuestionKinds:
     """The one whose vectors it was trained on."""
 
     def probabilities(self, question: str, previous: str = "") -> dict[str, float]:
-        """How likely each kind is; a question that is not clear alone leans on the one before."""
+        """How likely each kind is; one that goes on from the question before and is not clear alone leans on that."""
         alone = self._kinds(self.embedder([question])[0])
-        if not previous or max(alone.values()) >= LIKELY:
+        if not (previous and goes_on(question)) or max(alone.values()) >= LIKELY:
             return alone
         return self._kinds(self.embedder.follow_up(question, previous, PREVIOUS))
 
@@ -123,6 +125,11 @@ def _in_full(kind: str) -> str:
 
 def _form(kind: str) -> str:
     return meanings().get(kind, ("", ""))[1]
+
+
+def goes_on(question: str) -> bool:
+    """Whether a question begins as one that makes no sense without the one before."""
+    return bool(_GOES_ON.match(question))
 
 
 def shares(kind: str) -> dict[str, float]:

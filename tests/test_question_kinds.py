@@ -101,6 +101,8 @@ def test_where_several_kinds_are_likely_only_the_form_is_said() -> None:
 def test_a_question_that_is_clear_alone_does_not_lean_on_the_one_before() -> None:
     alone = question_kinds().probabilities("What colour is her coat?")
     assert question_kinds().probabilities("What colour is her coat?", "How many steps does she take?") == alone
+    wave = question_kinds().probabilities("Does she wave?")
+    assert question_kinds().probabilities("Does she wave?", "What colour is her coat?") == wave
     vague = question_kinds().probabilities("And the left one?")
     assert question_kinds().probabilities("And the left one?", "Which knee bends more?") != vague
 
