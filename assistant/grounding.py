@@ -74,21 +74,23 @@ def cite_actions(answer: str, reading: MotionReading) -> tuple[Evidence, ...]:
 def as_counted(answer: str, question: str, meaning: str, facts: tuple[Fact, ...], brief: bool = False) -> str:
     """The answer; where it denies the one count that was measured for a question of how many, that count instead.
 
-    A question that names an action is only answered by a count of that action. `meaning` is what the question asks for
-    as `question_kinds.toml` words it; `brief` answers with the number alone.
+    A question that names an action is only answered by a count of that action, or by nought where it is missing.
+    `meaning` is what the question asks for as `question_kinds.toml` words it; `brief` answers with the number alone.
     """
     unit = next((unit for start, unit in _COUNTED.items() if meaning.startswith(start)), "")
+    if not unit or not facts:
+        return answer
+    first, named = facts[0], spoken_of(question)
     counts = [f for f in facts if f.topic == "count" and f.unit == unit and f.value is not None]
-    if len(counts) != 1 or counts[0] is not facts[0]:
+    fits = counts == [first] and (not named or bool(named & spoken_of(first.text)))
+    if not fits and first.topic != "missing":
         return answer
-    named, count = spoken_of(question), int(counts[0].value or 0)
-    if named and not named & spoken_of(counts[0].text):
-        return answer
+    count = int(first.value or 0)
     said = {int(n) for n in numbers_in(answer) if n == int(n)}
     said |= {number for number, words in _FEW.items() if words.search(answer.lower())}
     if count in said:
         return answer
-    return str(count) if brief else re.split(r" \(|;", counts[0].text)[0].rstrip(".") + "."
+    return str(count) if brief else re.split(r" \(|;", first.text)[0].rstrip(".") + "."
 
 
 _COUNTED = {"how many times": "repetitions", "how many steps": "steps"}

@@ -102,7 +102,7 @@ def not_recognised(question: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
         return ()
     named = " or ".join(action_words()[name].do for name in missing)
     start, end = min(f.start_s for f in recognised), max(f.end_s for f in recognised)
-    return (Fact(f"Nowhere in the clip does the person {named}, as far as recognised.", "absence", start, end),)
+    return (Fact(f"Nowhere in the clip does the person {named}, as far as recognised.", "missing", start, end),)
 
 
 def score_facts(

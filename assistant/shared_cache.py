@@ -22,6 +22,9 @@ def continued(cache: Cache, rows: int = 1) -> Cache:
     own = copy.copy(cache)
     own.layers = [copy.copy(layer) for layer in cache.layers]
     for layer in own.layers if rows > 1 else ():
+        assert isinstance(layer, DynamicLayer)
+        assert layer.keys is not None
+        assert layer.values is not None
         layer.keys, layer.values = (x.expand(rows, -1, -1, -1) for x in (layer.keys, layer.values))
     return own
 

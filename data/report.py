@@ -21,7 +21,7 @@ class Fact:
     text: str
     topic: str
     """What it is about: summary, order, count, time, speed, travel, turn, part, side, angle, posture, symmetry,
-    contact, absence, view; of recognised actions action, limb, after, before, first, last, longest, sequence."""
+    contact, absence, view; of actions action, limb, after, before, first, last, longest, sequence, missing."""
     start_s: float
     end_s: float
     joints: tuple[str, ...] = ()

@@ -88,10 +88,10 @@ def accuracy(found: Sequence[Named], names: Sequence[str], own_names: bool) -> n
 
 def mostly(reading: MotionReading) -> str:
     """The name that takes up most of a clip; empty where that is no name."""
-    shares: Counter[str] = Counter()
+    lengths: dict[str, float] = {}
     for action in reading.actions:
-        shares[action.name] += action.end_s - action.start_s
-    return shares.most_common(1)[0][0] if shares else ""
+        lengths[action.name] = lengths.get(action.name, 0.0) + action.end_s - action.start_s
+    return max(lengths, key=lengths.__getitem__, default="")
 
 
 def strangers(videos: Sequence[Path], reader: Reader, encoder: ClipEncoder) -> list[str]:

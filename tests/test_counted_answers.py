@@ -19,6 +19,7 @@ SQUATS = Fact(
     3,
     "repetitions",
 )
+NO_SQUAT = Fact("Nowhere does the person squat.", "missing", 0.0, 5.7)
 NO_STEPS = Fact("The person takes no walking steps.", "count", 0.0, 5.7, (), 0, "steps")
 
 
@@ -33,6 +34,8 @@ NO_STEPS = Fact("The person takes no walking steps.", "count", 0.0, 5.7, (), 0, 
         ("None.", "How many steps?", STEPS, (NO_STEPS,), "None."),
         ("Two.", "How many reps?", TIMES, (SQUATS, replace(SQUATS, value=5)), "Two."),  # which of the two is asked?
         ("Two.", "How many reps?", "", (SQUATS,), "Two."),
+        ("I count one.", "How many squats?", TIMES, (NO_SQUAT, NO_STEPS), "Nowhere does the person squat."),
+        ("None.", "How many squats?", TIMES, (NO_SQUAT,), "None."),
     ],
 )
 def test_a_count_that_was_measured_is_the_answer(

@@ -28,7 +28,7 @@ def main(rows: str, out: str) -> None:
     for layer in model.base.model.layers:
         fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)
-    stage = InstructTraining(InstructRows(Path(rows)), assistant.processor, Mixture(2, 2), 0, together=True)
+    stage = InstructTraining(InstructRows(Path(rows)), assistant.processor, Mixture(2, 2), 0, packed=True)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
     for step in range(6):
         model.train()
