@@ -143,7 +143,11 @@ bench-concepts: setup
 bench-coach: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_coach --data $(DATA) $(ARGS)
 
+# What language alone knows of ActivityNet-QA: tuned on its training questions, no video. DATA as for bench-eval.
+train-blind: setup
+	$(BIN)/python -m motionqa.finetune.train_blind cpu --data $(DATA)/activitynet_qa --out runs/eval/blind
+
 bench-eval: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_eval --data $(DATA) $(ARGS)
 
-.PHONY: setup app test test-slow samples lint bench-chat train-motionbert bench-motionbert bench-eval train-flow train-flow-actions bench-flow bench-coach train-concepts bench-concepts train-reader train-assistant motion-qa bench-motion_qa
+.PHONY: setup app test test-slow samples lint bench-chat train-motionbert bench-motionbert bench-eval train-flow train-flow-actions bench-flow bench-coach train-concepts bench-concepts train-reader train-assistant motion-qa bench-motion_qa train-blind

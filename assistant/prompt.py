@@ -35,6 +35,11 @@ class PromptConfig:
 
 
 BRIEFLY = "Answer in a word or two."
+BLIND_SYSTEM = (
+    "You answer questions about a video of people that you can not see. Guess the most likely answer. "
+    "Answer with one or two words, without a sentence."
+)
+"""What a model is told that answers without the clip: a baseline of benchmarks."""
 SMALL = PromptConfig(facts=2, history_turns=1, history_for_continuations_only=True)
 LARGE = PromptConfig(
     facts=24,
@@ -52,6 +57,11 @@ TUNED = PromptConfig(
     clip="both",
     system="You answer questions about a person's movement in a clip. Say what was seen and measured, nothing else.",
 )
+
+
+def blind_question(text: str) -> Conversation:
+    """A benchmark's question to a model that is shown nothing else."""
+    return Conversation().plus("system", BLIND_SYSTEM).plus("user", f"Question: {text}")
 
 
 def config_for(model: LanguageModel) -> PromptConfig:

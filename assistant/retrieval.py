@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
 
 from motionqa.assistant.embedder import SentenceEmbedder
-from motionqa.assistant.question_kinds import QuestionKinds, question_kinds, topic_of
-from motionqa.data.instruct.action_words import action_words, spoken_of, unlike
+from motionqa.assistant.question_kinds import LIKELY, QuestionKinds, question_kinds, topic_of
+from motionqa.data.instruct.action_words import action_words, mentioned, spoken_of, unlike
 from motionqa.data.reading import MotionReading
 from motionqa.data.schema import Fact, MotionReport
 
@@ -50,6 +51,8 @@ class RetrievalConfig:
     """For a fact of a topic that answers the kind of question this is."""
     named_weight: float = 0.2
     """For a fact that begins with the action which the question names; half of it where the fact names it anywhere."""
+    order_likely: float = 0.2
+    """How likely a question that names two actions must be to ask for their order; one that does mostly is."""
     near_the_top: float = 0.1
     """Facts this close to the best score are as good as it."""
 
@@ -76,16 +79,19 @@ def choose_facts(
 ) -> tuple[Fact, ...]:
     """The facts a question is about, best first: the best one, and up to `most` that come near it.
 
-    Before them stands that an action which the question names was not recognised. With room for ten or more, simply
+    Before them stands that an action which the question names was not recognised, or which of two it names comes first
+    where the order is what it asks about. With room for ten or more, simply
     the `most` best: a large model can choose for itself. `kinds` is the released classifier where none is given.
     """
     kinds = kinds or question_kinds()
-    missing = not_recognised(question, facts) if kinds.names_action(question, previous_question) else ()
+    asks = partial(kinds.asks, question=question, previous=previous_question)
+    said = not_recognised(question, facts) if asks("named") >= LIKELY else ()
+    said += named_order(question, facts) if asks("order") >= config.order_likely else ()
     scored = score_facts(facts, question, embedder, previous_question, config, kinds)
-    order = np.argsort(-scored, kind="stable")[: max(0, most - len(missing))]
+    order = np.argsort(-scored, kind="stable")[: max(0, most - len(said))]
     if most < 10:
         order = [i for i in order if scored[i] >= scored[order[0]] - config.near_the_top]
-    return (*missing, *(facts[i] for i in order))
+    return (*said, *(facts[i] for i in order))
 
 
 def not_recognised(question: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
@@ -103,6 +109,21 @@ def not_recognised(question: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     named = " or ".join(action_words()[name].do for name in missing)
     start, end = min(f.start_s for f in recognised), max(f.end_s for f in recognised)
     return (Fact(f"Nowhere in the clip does the person {named}, as far as recognised.", "missing", start, end),)
+
+
+def named_order(question: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    """Which of two recognised actions comes first, where a question names both and each is done once."""
+    sequence = next((f.text for f in facts if f.topic == "sequence"), "")
+    names = sequence.removeprefix("In order: ").removesuffix(".").split(", then ")
+    told = [f for f in facts if f.topic == "action"]
+    asked = [name for name in mentioned(question) if names.count(name) == 1]
+    if len(asked) != 2 or len(told) != len(names):
+        return ()
+    i, j = sorted(map(names.index, asked))
+    first, second = (action_words()[names[k]].doing.replace("{their}", "their") for k in (i, j))
+    times = [f"{told[k].start_s:.1f} to {told[k].end_s:.1f} s" for k in (i, j)]
+    text = f"{first[:1].upper()}{first[1:]} ({times[0]}) comes before {second} ({times[1]})."
+    return (Fact(text, "named order", told[i].start_s, told[j].end_s),)
 
 
 def score_facts(

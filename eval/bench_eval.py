@@ -22,6 +22,7 @@ from typing import Literal
 import numpy as np
 import tyro
 
+from motionqa.assistant.llm import LanguageModel
 from motionqa.eval.benchmark import Row, median_row, publish, published
 from motionqa.eval.qa.predict import predict
 from motionqa.eval.qa.predictors import BlindModelPredictor, RulePredictor, blind_model_predictor
@@ -66,24 +67,34 @@ def blind_rows(data: Path) -> list[Row]:
 
 
 def language_rows(data: Path, runs: Path) -> list[Row]:
-    """The embedded model without the video on all of ActivityNet-QA's test questions; resumed where it was stopped."""
+    """A language model without the video on all of ActivityNet-QA's test questions; resumed where it was stopped.
+
+    The embedded model as it came, and tuned on the training questions where `runs/blind` is a run of
+    `motionqa.finetune.train_blind`.
+    """
     from motionqa.assistant.embedder import SentenceEmbedder
-    from motionqa.assistant.llm import load_llm
+    from motionqa.assistant.llm import EMBEDDED_NAME, LocalModel, load_llm
     from motionqa.eval.qa.offline_judge import OfflineJudge
 
     benchmark = read_benchmark("activitynet_qa", data / "activitynet_qa")
-    out = runs / "activitynet_qa-blind-lm"
-    account = predict(benchmark, blind_model_predictor(load_llm()), out, progress=_progress)
-    print(account)
-    if account.merged.missing:
-        return []
-    scored = score_run(benchmark, out, ScoreConfig(offline=OfflineJudge(SentenceEmbedder())))
-    split = f"activitynet_qa test, {scored.table.answered} questions, SmolLM2-135M-Instruct untuned, no video"
-    return [
-        Row(f"language only, {f.protocol}", round(f.value, 4), "share right", f.interval, {}, "reported as blind",
-            split, COMMAND)
-        for f in scored.table.figures if f.kind == "overall"
-    ]  # fmt: skip
+    models: dict[str, LanguageModel] = {"untuned": load_llm(EMBEDDED_NAME)}
+    if (runs / "blind" / "model").is_dir():
+        models["tuned"] = LocalModel(runs / "blind" / "model", name=f"{EMBEDDED_NAME}, tuned blind")
+    rows = []
+    for how, model in models.items():
+        out = runs / f"activitynet_qa-blind-lm-{how}"
+        account = predict(benchmark, blind_model_predictor(model), out, progress=_progress)
+        print(account)
+        if account.merged.missing:
+            continue
+        scored = score_run(benchmark, out, ScoreConfig(offline=OfflineJudge(SentenceEmbedder())))
+        split = f"activitynet_qa test, {scored.table.answered} questions, {EMBEDDED_NAME} {how}, no video"
+        rows += [
+            Row(f"language only, {how}, {f.protocol}", round(f.value, 4), "share right", f.interval, {},
+                "reported as blind", split, COMMAND)
+            for f in scored.table.figures if f.kind == "overall"
+        ]  # fmt: skip
+    return rows
 
 
 def _progress(done: int, total: int, seconds: float) -> None:
@@ -219,9 +230,9 @@ def overhead_rows(data: Path, questions: int = 5, repetitions: int = 15) -> list
     """
     from scipy.stats import bootstrap
 
-    from motionqa.assistant.llm import load_llm
+    from motionqa.assistant.llm import EMBEDDED_NAME, load_llm
 
-    predictor = BlindModelPredictor(load_llm())
+    predictor = BlindModelPredictor(load_llm(EMBEDDED_NAME))
     whole = read_benchmark("activitynet_qa", data / "activitynet_qa")
     _bare_s(predictor, whole.questions[:2])  # the first question of a process is slower
     percent = []
@@ -242,14 +253,12 @@ def overhead_rows(data: Path, questions: int = 5, repetitions: int = 15) -> list
 
 def _bare_s(predictor: BlindModelPredictor, questions: Sequence[Question]) -> float:
     from motionqa.assistant.llm import GenerationConfig
-    from motionqa.data.schema import Conversation
-    from motionqa.eval.qa.predictors import BLIND_SYSTEM
+    from motionqa.assistant.prompt import blind_question
 
     started = time.perf_counter()
     for q in questions:
-        prompt = Conversation().plus("system", BLIND_SYSTEM).plus("user", f"Question: {q.text}")
         config = GenerationConfig(predictor.config.max_new_tokens)
-        "".join(predictor.llm.stream(prompt, config, threading.Event()))
+        "".join(predictor.llm.stream(blind_question(q.text), config, threading.Event()))
     return time.perf_counter() - started
 
 

@@ -45,6 +45,7 @@ from motionqa.encoders.reader.features import FPS, STRIDE
 from motionqa.encoders.reader.read import load_reader, read_pose
 from motionqa.encoders.reader.words import read_clip, worded
 from motionqa.finetune.as_read import timed_as_read
+from motionqa.finetune.counted_bodies import counted_as_read, counted_bodies
 from motionqa.finetune.instruct_rows import RowWriter, Span, TrainClip
 from motionqa.finetune.train_question_kinds import FOLDS, fold_of
 from motionqa.finetune.training import recipe_of
@@ -65,6 +66,8 @@ class InstructBuild:
     """What `train_question_kinds` wrote: a classifier of questions for each fold of wordings that it left out."""
     single: int = 700
     joined: int = 900
+    counted: int = 160
+    """Synthetic bodies that do an exercise a known number of times."""
     questions: int = 9
     """Of one clip."""
     dialogues: float = 0.35
@@ -82,7 +85,7 @@ class InstructBuild:
 
 
 def sampled(clips: Sequence[MocapClip], config: InstructBuild, rng: np.random.Generator) -> list[KnownMotion]:
-    """Single clips, spread over actions, and joined ones; mirror images as often as originals.
+    """Single clips, spread over actions, joined ones, and counted bodies; mirror images as often as originals.
 
     Joined clips are all of one half of the training groups, so that one reader has seen none of them.
     """
@@ -97,6 +100,7 @@ def sampled(clips: Sequence[MocapClip], config: InstructBuild, rng: np.random.Ge
         picked = rng.choice(len(both), config.single // 2, p=weight / weight.sum(), replace=False)
         out += [replace(both[i], clip=f"{half}:{both[i].clip}") for i in picked]
         out += [replace(m, clip=f"{half}:{m.clip}") for m in stitched(both, rng, config.joined // 2)]
+    out += [replace(m, clip=f"{i % 2}:{m.clip}") for i, m in enumerate(counted_bodies(rng, config.counted))]
     return [out[i] for i in rng.permutation(len(out))]
 
 
@@ -126,6 +130,7 @@ class Builder:
             withheld = tuple(replace(a, name="", alternatives=()) for a in reading.actions)
             reading = worded(replace(reading, actions=withheld), report, pose, measure)
         words, facts = reading.words, known_facts(report, reading)
+        motion = counted_as_read(motion, report)
         tokens = read_pose(pose, self.released).tokens
         truth = report if pose is motion.pose else analyse(motion.pose)
         found = [told_as_read(e, motion, words, report) for e in questions_of(motion, truth, rng, "train")]

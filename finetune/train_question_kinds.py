@@ -11,6 +11,7 @@ in are in none. Twenty minutes on two cores.
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +60,7 @@ class KindsConfig:
     joined: int = 200
     rounds: int = 3
     """How often each movement is asked everything, in other words."""
-    most: int = 150
+    most: int = 200
     """Questions of a kind."""
     decay: float = 3e-5
     """Of the regression that training starts from."""
@@ -81,8 +82,16 @@ class AskedKind:
 
 def kind_of(example: InstructExample) -> str:
     """The kind of a question as `question_kinds.toml` names it."""
-    wording = example.phrasing.rpartition("/")[0]
+    wording, _, number = example.phrasing.rpartition("/")
+    if wording == "true_order":
+        return f"{wording}/reversed" if later_first(wordings()[wording].patterns[int(number)].text) else wording
     return f"{wording}/{example.relation}" if wording.endswith("/order") else wording
+
+
+def later_first(pattern: str) -> bool:
+    """Whether a wording that says which of two actions is earlier names the later one first."""
+    first, *_ = re.findall(r"\{(?:[Aa]ct\w*?)(2?)\}", pattern)
+    return first == "2"
 
 
 def asked_of(motions: Iterable[KnownMotion], config: KindsConfig) -> list[AskedKind]:

@@ -43,6 +43,15 @@ def test_a_movement_without_a_name_is_told_by_what_it_looks_like_and_nothing_com
     assert "an unnamed movement" in found["sequence"][0]
 
 
+def test_a_limb_that_one_action_alone_uses_speaks_of_it() -> None:
+    walk = ToldAction(ReadAction("walk", 3.7, 9.0, 0.9), "walks", "both legs", "both legs, forwards")
+    found = said(CLAP, walk)
+    assert found["after"][1].startswith("After using both arms, the person walks")
+    assert found["before"][1].startswith("Before using both legs, the person claps")
+    assert said(KNOCK, walk)["after"][1].startswith("After using the right arm, the person walks")
+    assert len(said(CLAP, KNOCK)["after"]) == 1  # the right arm is one of both
+
+
 def test_only_a_clearly_longer_action_is_the_longest() -> None:
     assert "longest" not in said(CLAP, KNOCK)
     long = ToldAction(ReadAction("walk", 3.7, 9.0, 0.9), "walks", "both legs", "both legs, forwards")

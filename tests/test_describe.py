@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from motionqa.data.schema import MotionReport
+from motionqa.data.schema import MotionReport, Repetition, RepetitionSet, Segment
 from motionqa.data.synthetic import motions as S
 from motionqa.data.synthetic.exercises import push_up_set
 from motionqa.encoders.kinematics.analyse import analyse
 from motionqa.encoders.kinematics.describe import describe, estimate_tokens
 from motionqa.encoders.kinematics.phrases import does, span, times
+from motionqa.encoders.kinematics.timeline import summary
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +110,10 @@ def test_a_counted_exercise_is_named_by_what_is_counted(reps: tuple[float, ...],
     (summary,) = (f.text for f in analyse(S.render(push_up_set(reps))).facts if f.topic == "summary")
     assert said in summary
     assert "position" not in summary
+
+
+def test_an_exercise_beside_something_else_is_counted_too() -> None:
+    reps = tuple(Repetition(t, t + 0.5, t + 1, 80.0) for t in (2.0, 3.0, 4.0))
+    push_ups = RepetitionSet("left elbow flexion", "degrees", ("left_elbow",), reps, "push-up")
+    told = summary((Segment("walking", 0.0, 9.0), Segment("in a push-up position", 2.0, 5.0)), (push_ups,))
+    assert told == "The person walks while doing 3 push-ups."

@@ -12,6 +12,7 @@ from motionqa.data.instruct.action_words import (
     action_words,
     canonical,
     label_joints,
+    mentioned,
     names_of,
     part_of,
     spoken_of,
@@ -197,3 +198,15 @@ def test_a_text_speaks_of_the_actions_it_names_in_any_form() -> None:
         "tennis serve", "wave left hand"
     }  # fmt: skip
     assert spoken_of("Both feet stay on the floor.") == set()
+    assert spoken_of("After clapping, is she pushing the hand forward or doing a spinning kick?") == {
+        "clap",
+        "spin kick",
+    }
+    assert spoken_of("Jump to the part where she claps and walk me through it.") == {"clap"}
+
+
+def test_actions_are_mentioned_in_an_order_and_by_their_longest_name() -> None:
+    asked = "Does the wave of both hands come later than the walk with a turn to the left?"
+    assert mentioned(asked) == ("wave both hands", "walk and turn left")
+    assert mentioned("Was walking already over when he walked and turned left, walking?")[0] == "walk"
+    assert mentioned("Both feet stay on the floor.") == ()

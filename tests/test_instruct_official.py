@@ -138,6 +138,7 @@ def test_activitynet_qa_joins_questions_with_answers_and_counts_the_rest(tmp_pat
         ("abc", "What is she doing?", "surf", "motion", "benchmark")
     ]
     assert read.skipped == {"no answer": 1}
+    assert [e.question for e in activitynet_qa(*paths, as_written=True).examples] == ["what is she doing"]
     write(paths[1], answers * 2)
     with pytest.raises(InputError, match="entry 1 answers v_abc_1 again"):
         activitynet_qa(*paths)

@@ -15,6 +15,7 @@ from motionqa.data.motion_files.packed import packed_clip_ids
 from motionqa.data.motion_files.read import MotionOverrides, read_motion, sniff_format
 from motionqa.data.schema import InputError
 from motionqa.data.skeleton import KINECT_20, KITML_21, SMPL_22
+from motionqa.tests import marker_writers as markers
 from motionqa.tests import motion_writers as write
 
 Array = np.ndarray
@@ -79,11 +80,11 @@ def test_kit_features_have_21_joints_at_12_and_a_half_frames(tmp_path: Path) -> 
 
 
 def test_a_trc_of_joint_names_is_read_in_its_units_with_gaps_marked(tmp_path: Path) -> None:
-    names = list(write.JOINT_MARKERS.values())
-    body = write.person(20)[:, [SMPL_22.index(j) for j in write.JOINT_MARKERS]]
+    names = list(markers.JOINT_MARKERS.values())
+    body = write.person(20)[:, [SMPL_22.index(j) for j in markers.JOINT_MARKERS]]
     gap = body.copy()
     gap[5:8, names.index("LKnee")] = np.nan
-    (tmp_path / "a.trc").write_text(write.trc_text(names, gap * 1000, units="mm"))
+    (tmp_path / "a.trc").write_text(markers.trc_text(names, gap * 1000, units="mm"))
     recording = read_motion(tmp_path / "a.trc")
     pose = recording.poses[0]
     knee = pose.skeleton.index("left_knee")
@@ -96,9 +97,9 @@ def test_a_trc_of_joint_names_is_read_in_its_units_with_gaps_marked(tmp_path: Pa
 
 
 def test_a_c3d_of_joint_names_with_z_up_comes_out_y_up(tmp_path: Path) -> None:
-    body = write.person(10)[:, [SMPL_22.index(j) for j in write.JOINT_MARKERS]]
+    body = write.person(10)[:, [SMPL_22.index(j) for j in markers.JOINT_MARKERS]]
     z_up = np.stack([body[..., 0], -body[..., 2], body[..., 1]], axis=-1)
-    path = write.write_c3d(tmp_path / "a.c3d", list(write.JOINT_MARKERS.values()), z_up * 1000)
+    path = markers.write_c3d(tmp_path / "a.c3d", list(markers.JOINT_MARKERS.values()), z_up * 1000)
     recording = read_motion(path)
     assert recording.info.up_axis == "z"
     truth = write.person(10)
@@ -109,8 +110,8 @@ def test_a_c3d_of_joint_names_with_z_up_comes_out_y_up(tmp_path: Path) -> None:
 
 def test_plug_in_gait_markers_give_joint_centres_within_three_centimetres(tmp_path: Path) -> None:
     body = write.pose(write.OFFSETS, SMPL_22.parents, write.root_path(6), _arms_down(6))
-    names, points = write.plug_in_gait(body)
-    path = write.write_c3d(tmp_path / "a.c3d", [f"Anna:{n}" for n in names], points * 1000)
+    names, points = markers.plug_in_gait(body)
+    path = markers.write_c3d(tmp_path / "a.c3d", [f"Anna:{n}" for n in names], points * 1000)
     recording = read_motion(path)
     pose = recording.poses[0]
     for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist"):
@@ -122,11 +123,11 @@ def test_plug_in_gait_markers_give_joint_centres_within_three_centimetres(tmp_pa
 
 def test_medial_and_lateral_markers_meet_in_the_middle(tmp_path: Path) -> None:
     body = write.pose(write.OFFSETS, SMPL_22.parents, write.root_path(4), _arms_down(4))
-    names, points = write.plug_in_gait(body)
+    names, points = markers.plug_in_gait(body)
     extra = [("LKNM", "left_knee", -0.057), ("RKNM", "right_knee", 0.057)]
     added = [body[:, SMPL_22.index(j)] + [dx, 0, 0] for _, j, dx in extra]
     points = np.concatenate([points, np.stack(added, axis=1)], axis=1)
-    path = write.write_c3d(tmp_path / "a.c3d", [*names, *(n for n, _, _ in extra)], points * 1000)
+    path = markers.write_c3d(tmp_path / "a.c3d", [*names, *(n for n, _, _ in extra)], points * 1000)
     pose = read_motion(path).poses[0]
     knee = pose.xyz_m[:, pose.skeleton.index("left_knee")]
     assert np.abs(knee - body[:, SMPL_22.index("left_knee")]).max() < write.MM
@@ -253,8 +254,8 @@ def test_left_handed_axes_are_noticed_and_left_stays_left(tmp_path: Path) -> Non
 
 
 def test_fast_recordings_are_thinned_and_long_ones_cut_with_a_note(tmp_path: Path) -> None:
-    body = write.person(50)[:, [SMPL_22.index(j) for j in write.JOINT_MARKERS]]
-    (tmp_path / "a.trc").write_text(write.trc_text(list(write.JOINT_MARKERS.values()), body, fps=200))
+    body = write.person(50)[:, [SMPL_22.index(j) for j in markers.JOINT_MARKERS]]
+    (tmp_path / "a.trc").write_text(markers.trc_text(list(markers.JOINT_MARKERS.values()), body, fps=200))
     thinned = read_motion(tmp_path / "a.trc")
     assert (thinned.info.fps, thinned.info.frames) == (50.0, 13)
     assert np.allclose(np.diff(thinned.poses[0].times_s), 0.02)

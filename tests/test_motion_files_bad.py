@@ -18,6 +18,7 @@ from motionqa.data.motion_files.read import MotionOverrides, read_motion
 from motionqa.data.motion_files.smpl_pickle import load_model_pickle
 from motionqa.data.schema import InputError
 from motionqa.data.skeleton import SMPL_22
+from motionqa.tests import marker_writers as markers
 from motionqa.tests import motion_writers as write
 
 Array = np.ndarray
@@ -128,8 +129,8 @@ def test_headers_that_claim_more_than_the_file_holds_are_refused_unread(tmp_path
     raw = (tmp_path / "a.npy").read_bytes()
     (tmp_path / "a.npy").write_bytes(raw.replace(b"(5, 22, 3)", b"(5555555, 22, 3)"[:16]).replace(b"      ", b"", 1))
     assert "claims" in refused(tmp_path / "a.npy")
-    points = write.person(5)[:, [SMPL_22.index(j) for j in write.JOINT_MARKERS]] * 1000
-    path = write.write_c3d(tmp_path / "a.c3d", list(write.JOINT_MARKERS.values()), points)
+    points = write.person(5)[:, [SMPL_22.index(j) for j in markers.JOINT_MARKERS]] * 1000
+    path = markers.write_c3d(tmp_path / "a.c3d", list(markers.JOINT_MARKERS.values()), points)
     c3d = bytearray(path.read_bytes())
     c3d[8:10] = struct.pack("<H", 65535)  # the header's last frame
     at = c3d.find(b"ACTUAL_END_FIELD")
@@ -218,8 +219,8 @@ def test_an_amc_without_or_with_a_foreign_skeleton_says_which_file_it_needs(tmp_
 
 
 def test_a_trc_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
-    names = list(write.JOINT_MARKERS.values())
-    text = write.trc_text(names, write.person(5)[:, [SMPL_22.index(j) for j in write.JOINT_MARKERS]])
+    names = list(markers.JOINT_MARKERS.values())
+    text = markers.trc_text(names, write.person(5)[:, [SMPL_22.index(j) for j in markers.JOINT_MARKERS]])
     for old, new, expected in (
         ("\t17\tm", "\t18\tm", "18 markers but names 17"),
         ("50\t50\t5\t", "50\t50\t50\t", "50 frames but 5 follow"),
@@ -235,7 +236,7 @@ def test_a_trc_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
 
 def test_unknown_markers_are_listed_in_the_refusal(tmp_path: Path) -> None:
     names = [f"M{i:02d}" for i in range(20)]
-    (tmp_path / "a.trc").write_text(write.trc_text(names, np.random.default_rng(0).normal(size=(4, 20, 3))))
+    (tmp_path / "a.trc").write_text(markers.trc_text(names, np.random.default_rng(0).normal(size=(4, 20, 3))))
     message = refused(tmp_path / "a.trc")
     assert "M07" in message
     assert "Plug-in-Gait" in message
@@ -274,8 +275,8 @@ def test_files_with_flipped_or_missing_bytes_are_read_or_refused_but_never_crash
 ) -> None:
     folder = tmp_path_factory.mktemp("fuzz", numbered=True)
     body = write.person(4)
-    points = body[:, [SMPL_22.index(j) for j in write.JOINT_MARKERS]]
-    names = list(write.JOINT_MARKERS.values())
+    points = body[:, [SMPL_22.index(j) for j in markers.JOINT_MARKERS]]
+    names = list(markers.JOINT_MARKERS.values())
     kind = data.draw(st.sampled_from(["a.bvh", "a.npy", "a.npz", "a.trc", "a.c3d", "02_03.amc"]))
     path = folder / kind
     match kind:
@@ -286,9 +287,9 @@ def test_files_with_flipped_or_missing_bytes_are_read_or_refused_but_never_crash
         case "a.npz":
             write.write_packed(path, [body], SMPL_22.joints, SMPL_22.parents)
         case "a.trc":
-            path.write_text(write.trc_text(names, points))
+            path.write_text(markers.trc_text(names, points))
         case "a.c3d":
-            write.write_c3d(path, names, points * 1000)
+            markers.write_c3d(path, names, points * 1000)
         case _:
             write.write_asf_amc(folder, frames=3)
     raw = bytearray(path.read_bytes())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from motionqa.assistant.embedder import SentenceEmbedder
 from motionqa.assistant.question_kinds import (
+    LIKELY,
     RELEASED,
     QuestionKinds,
     load_question_kinds,
@@ -20,6 +23,7 @@ from motionqa.assistant.question_kinds import (
     topic_of,
     topics_of_kinds,
 )
+from motionqa.assistant.retrieval import RetrievalConfig
 from motionqa.data.instruct.example import InstructExample
 from motionqa.data.instruct.phrasings import wordings
 from motionqa.data.schema import Fact, InputError
@@ -28,6 +32,7 @@ from motionqa.finetune.train_question_kinds import (
     KindsConfig,
     KindScores,
     kind_of,
+    later_first,
     regression,
     save,
     scores,
@@ -39,7 +44,7 @@ BACK = Fact("The back stays upright.", "posture", 0.0, 2.0, ("thorax", "pelvis")
 
 
 def test_every_wording_has_its_topics() -> None:
-    kinds = {k.removesuffix("/after").removesuffix("/before") if "/order/" in k else k for k in topics_of_kinds()}
+    kinds = {re.sub("(?<=order)/(after|before|reversed)$", "", k) for k in topics_of_kinds()}
     assert {k for k in kinds if not k.startswith("topic/")} == set(wordings())
 
 
@@ -91,8 +96,8 @@ def test_where_several_kinds_are_likely_only_the_form_is_said() -> None:
         return QuestionKinds(kinds, np.zeros((len(kinds), 384)), bias, embedder).meaning("Which?")
 
     assert found(longest=0.9, when=0.1) == "which action is the longest; an action"
-    assert found(longest=0.4, at=0.3, when=0.3) == "an action"
-    assert found(longest=0.4, steps=0.3, when=0.3) == ""
+    assert found(longest=0.36, at=0.32, when=0.32) == "an action"
+    assert found(longest=0.36, steps=0.32, when=0.32) == ""
     assert found(true_action=0.4, **{"topic/absence": 0.3, "when": 0.3}) == "whether it is done; yes or no"
     assert found(longest=0.3, absent=0.6, when=0.1) == "which action is the longest; an action"
     assert found(**{"topic/travel": 0.9, "direction": 0.1}) == ""
@@ -108,9 +113,38 @@ def test_a_question_that_is_clear_alone_does_not_lean_on_the_one_before() -> Non
 
 
 def test_questions_that_name_an_action_are_told_from_those_that_do_not() -> None:
-    assert question_kinds().names_action("For how many seconds is he boxing?")
-    assert not question_kinds().names_action("Is he standing up or sitting down when the clip starts?")
-    assert not question_kinds().names_action("Are both arms moved alike?")
+    assert question_kinds().asks("named", "For how many seconds is he boxing?") > LIKELY
+    assert question_kinds().asks("named", "Is he standing up or sitting down when the clip starts?") < LIKELY
+    assert question_kinds().asks("named", "Are both arms moved alike?") < LIKELY
+
+
+def test_the_order_that_a_question_asserts_is_said_as_it_is_in_time() -> None:
+    kinds = tuple(topics_of_kinds())
+
+    def meaning(kind: str, question: str) -> str:
+        bias = np.log(np.array([1.0 if k == kind else 1e-9 for k in kinds]))
+        return QuestionKinds(kinds, np.zeros((len(kinds), 384)), bias, SentenceEmbedder()).meaning(question)
+
+    asked = "Does she wave with both hands after walking and turning left?"
+    waves_first = "whether waving with both hands comes before walking and turning left; yes or no"
+    walks_first = "whether walking and turning left comes before waving with both hands; yes or no"
+    assert meaning("true_order", asked) == waves_first
+    assert meaning("true_order/reversed", asked) == walks_first
+    unclear = "whether what is named second comes before what is named first; yes or no"
+    assert meaning("true_order/reversed", "Is that later than the jump?") == unclear
+    squats_later = "Is squatting something he gets to only when the clapping is over?"
+    assert question_kinds().asks("order", squats_later) > RetrievalConfig().order_likely
+    assert question_kinds().asks("order", "Does she clap or squat?") < RetrievalConfig().order_likely
+    assert question_kinds().meaning(squats_later).startswith("whether clapping the hands comes before squatting")
+
+
+def test_wordings_are_told_apart_by_which_action_they_name_first() -> None:
+    assert later_first("Does {act_noun2} come after {act_noun}?")
+    assert not later_first("First {acting}, then {acting2}?")
+    example = InstructExample("c", "q?", "yes", "Yes.", "true_order", "boundaries", phrasing="true_order/0")
+    assert kind_of(example) == "true_order"
+    reversed_one = next(p.name for p in wordings()["true_order"].patterns if later_first(p.text))
+    assert kind_of(replace(example, phrasing=reversed_one)) == "true_order/reversed"
 
 
 def test_a_classifier_of_other_kinds_is_refused_with_their_names(tmp_path: Path) -> None:

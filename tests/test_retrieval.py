@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from motionqa.assistant.embedder import SentenceEmbedder
-from motionqa.assistant.retrieval import choose_facts
+from motionqa.assistant.retrieval import choose_facts, named_order
 from motionqa.data.schema import Fact
 from motionqa.data.synthetic import motions as S
 from motionqa.encoders.kinematics.analyse import analyse
@@ -97,6 +99,24 @@ def test_an_action_that_is_named_and_not_recognised_is_said_to_be_missing(embedd
     assert choose_facts((jog,), "How quickly is he running?", embedder, 2) == (jog,)  # much the same
     assert choose_facts((clap,), "Is she standing up or sitting down at the start?", embedder, 2) == (clap,)
     assert choose_facts((clap,), "How many push-ups are done?", embedder, 1)[0].text.endswith("recognised.")
+
+
+def test_which_of_two_named_actions_comes_first_is_said_where_the_order_is_asked_about() -> None:
+    facts = (
+        Fact("The person walks (walk), 0.0 to 2.0 s.", "action", 0.0, 2.0),
+        Fact("The person claps the hands (clap or knock), 2.0 to 4.0 s.", "action", 2.0, 4.0),
+        Fact("The person waves with the left hand (wave left hand), 4.0 to 6.0 s.", "action", 4.0, 6.0),
+        Fact("In order: walk, then clap, then wave left hand.", "sequence", 0.0, 6.0),
+    )
+    (found,) = named_order("Is the wave of the left hand later than the walk?", facts)
+    assert found.text == "Walking (0.0 to 2.0 s) comes before waving with the left hand (4.0 to 6.0 s)."
+    assert (found.start_s, found.end_s) == (0.0, 6.0)
+    assert named_order("Does he walk before waving with the left hand?", facts) == (found,)
+    assert not named_order("Does he walk before he jumps?", facts)  # not recognised
+    assert not named_order("Does he walk first?", facts)
+    again = replace(facts[3], text="In order: walk, then wave left hand, then walk.")
+    assert not named_order("Is the walk before the wave of the left hand?", (*facts[:3], again))  # done twice
+    assert not named_order("Is the wave of the left hand later than the walk?", facts[:1])
 
 
 def test_measurements_alone_know_no_names_that_could_be_missing(

@@ -142,6 +142,15 @@ def names_of(source: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(v[0] for v in action_labels().get(source, {}).values() if v))
 
 
+_NEEDS_OBJECT = ("push", "spin")
+"""Verbs that by themselves say something else too: "pushing the hand forward", "a spinning kick"."""
+_NO_ACTION = re.compile(
+    r"\b(?:jump(?:s|ing)? (?:to|ahead|back)|walk(?:ing)? (?:me|us) through|run(?:ning)? (?:me|us|it) (?:through|by)|"
+    r"(?:on|at) the run|in the long run|rule of thumb|kick(?:s|ed|ing)? off|catch(?:es)? (?:my|the|your) eye)\b"
+)
+"""Verbs of actions in what is said to the assistant, not of the person."""
+
+
 @cache
 def _spoken() -> tuple[tuple[str, re.Pattern[str]], ...]:
     """Every action with a pattern of its forms; a plural that several share ("waves") names none of them."""
@@ -149,7 +158,9 @@ def _spoken() -> tuple[tuple[str, re.Pattern[str]], ...]:
     out = []
     for words in action_words().values():
         plural = words.nouns if shared[words.nouns] == 1 else ""
-        forms = {f.lower() for f in (words.name, words.do, words.does, words.doing, words.noun, plural) if f}
+        verbs = (words.do, words.does, words.doing)
+        alone = [v.split()[0] for v in verbs] if words.name == words.do.split()[0] not in _NEEDS_OBJECT else []
+        forms = {f.lower() for f in (words.name, *verbs, *alone, words.noun, plural) if f}
         out.append((words.name, re.compile(r"\b(?:" + "|".join(map(re.escape, sorted(forms))) + r")\b(?!-)")))
     return tuple(out)
 
@@ -157,8 +168,17 @@ def _spoken() -> tuple[tuple[str, re.Pattern[str]], ...]:
 @lru_cache(8192)
 def spoken_of(text: str) -> frozenset[str]:
     """The actions that a text names in any of their forms."""
-    plain = text.lower()
+    plain = _NO_ACTION.sub(" ", text.lower())
     return frozenset(name for name, pattern in _spoken() if pattern.search(plain))
+
+
+@lru_cache(8192)
+def mentioned(text: str) -> tuple[str, ...]:
+    """The actions that a text names, in the order of mention; of names within names ("walk and turn") the longest."""
+    plain = _NO_ACTION.sub(" ", text.lower())
+    found = [(m.start(), m.end(), name) for name, pattern in _spoken() for m in pattern.finditer(plain)]
+    longest = [f for f in found if not any(o[0] <= f[0] and f[1] <= o[1] and o[:2] != f[:2] for o in found)]
+    return tuple(dict.fromkeys(name for *_, name in sorted(longest)))
 
 
 def unlike(name: str, other: str) -> bool:
@@ -180,3 +200,11 @@ def part_of(name: str, joints: tuple[str, ...]) -> str:
     if len(sides) != 1:
         return f"both {part}s" if len(sides) == 2 else ""
     return f"{sides.pop()} {part}"
+
+
+def overlapping(part: str, other: str) -> bool:
+    """Whether two of `PARTS` have a limb in common: both arms include the left one."""
+    if "whole body" in (part, other) or part == other:
+        return True
+    limb, limb2 = part.rstrip("s").split()[-1], other.rstrip("s").split()[-1]
+    return limb == limb2 and any(p.startswith("both") for p in (part, other))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from motionqa.data.instruct.action_words import PARTS, action_words
+from motionqa.data.instruct.action_words import PARTS, action_words, overlapping
 from motionqa.data.instruct.asked import Asked, Known, act_slots, ans_slots, part_slots
 from motionqa.data.instruct.movement import DIRECTIONS, direction
 from motionqa.data.instruct.stitch import leg_m
@@ -56,20 +56,12 @@ def anchors_of(segments: list[Concepts]) -> list[Anchor]:
         if sum(o.action.name == c.action.name for o in segments) == 1:
             out.append(Anchor(i, act_slots(c.action.name)))
         # An unsure part or direction elsewhere might be the same one.
-        if c.part and all(o.part for o in segments) and sum(_shares(o.part, c.part) for o in segments) == 1:
+        if c.part and all(o.part for o in segments) and sum(overlapping(o.part, c.part) for o in segments) == 1:
             out.append(Anchor(i, _part_slots(c.part)))
         moves = c.direction not in ("", "on the spot")
         if moves and all(o.direction for o in segments) and sum(o.direction == c.direction for o in segments) == 1:
             out.append(Anchor(i, _way_slots(c.direction)))
     return out
-
-
-def _shares(part: str, other: str) -> bool:
-    """Whether a part is used in both: both arms include the left one."""
-    if "whole body" in (part, other) or part == other:
-        return True
-    limb, limb2 = part.rstrip("s").split()[-1], other.rstrip("s").split()[-1]
-    return limb == limb2 and any(p.startswith("both") for p in (part, other))
 
 
 def _part_slots(part: str) -> dict[str, str]:

@@ -48,9 +48,10 @@ def _plain(clip: str, question: str, answer: str, kind: str, relation: str = "")
     return InstructExample(clip, question, answer, sentence, kind, "benchmark", relation)
 
 
-def activitynet_qa(questions: Path, answers: Path) -> OfficialSet:
-    """ActivityNet-QA's `*_q.json` with its `*_a.json`, joined by `question_id`; questions get their question mark.
+def activitynet_qa(questions: Path, answers: Path, *, as_written: bool = False) -> OfficialSet:
+    """ActivityNet-QA's `*_q.json` with its `*_a.json`, joined by `question_id`.
 
+    Questions get a capital and their question mark, unless they are wanted as the benchmark asks them (`as_written`).
     Questions without an answer are counted. InputError for an answer given twice or of an unknown type.
     """
     reader = Reader("ActivityNet-QA")
@@ -71,8 +72,8 @@ def activitynet_qa(questions: Path, answers: Path) -> OfficialSet:
         if not (answer and question):
             reader.skip("no answer" if name not in known else "empty text")
             continue
-        asked = question[:1].upper() + question[1:]
-        reader.add(_plain(video, asked if asked.endswith("?") else f"{asked}?", answer, kind))
+        asked = question if as_written else f"{question[:1].upper()}{question[1:].removesuffix('?')}?"
+        reader.add(_plain(video, asked, answer, kind))
     return reader.done(questions)
 
 

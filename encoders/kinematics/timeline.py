@@ -137,7 +137,7 @@ def _meanwhile(during: list[Segment], sets: tuple[RepetitionSet, ...]) -> str:
     turns = [s.name for s in during if s.name.startswith("turning")]
     others = sorted((s for s in during if s.name not in turns), key=lambda s: -weight(s))[:2]
     text = f" and turns {times(len(turns))}" if len(turns) > 2 else "".join(f" and {does(t)}" for t in turns)
-    names = [doing(s.name) + _count(s, sets) for s in sorted(others, key=lambda s: s.start_s)]
+    names = [_doing(s, sets) for s in sorted(others, key=lambda s: s.start_s)]
     return text + (f" while {' and '.join(dict.fromkeys(names))}" if names else "")
 
 
@@ -184,11 +184,23 @@ def overlaps(later: Segment, earlier: Segment) -> bool:
 
 
 def _done(segment: Segment, sets: tuple[RepetitionSet, ...]) -> str:
-    """What the person does and how often; an exercise is named by what is counted, not by the place it is done in."""
+    """What the person does and how often."""
+    exercise = _exercise(segment, sets)
+    return f"does {exercise}" if exercise else does(segment.name) + _count(segment, sets)
+
+
+def _doing(segment: Segment, sets: tuple[RepetitionSet, ...]) -> str:
+    """The same as what goes on during something else."""
+    exercise = _exercise(segment, sets)
+    return f"doing {exercise}" if exercise else doing(segment.name) + _count(segment, sets)
+
+
+def _exercise(segment: Segment, sets: tuple[RepetitionSet, ...]) -> str:
+    """As in "3 push-ups", for the place that they are done in: an exercise is named by what is counted."""
     for reps in sets if segment.name.startswith(PLACES) else ():
         if reps.name and reps.name in segment.name and (count := _counted(segment, reps)):
-            return f"does {count} {reps.name}{'s' if count > 1 else ''}"
-    return does(segment.name) + _count(segment, sets)
+            return f"{count} {reps.name}{'s' if count > 1 else ''}"
+    return ""
 
 
 def _counted(segment: Segment, reps: RepetitionSet) -> int:

@@ -1,7 +1,8 @@
 """What was recognised, a sentence for each way of asking: alone, its limb, after, before, first, last, longest, all.
 
 A small language model copies what a sentence says and hardly combines two, so every relation between neighbouring
-actions is said outright, with name, time and manner of the action that answers it.
+actions is said outright, with name, time and manner of the action that answers it. A limb that only one action uses
+speaks of it as well as its name does.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from motionqa.data.instruct.action_words import action_words
+from motionqa.data.instruct.action_words import action_words, overlapping
 from motionqa.data.reading import ReadAction
 from motionqa.data.schema import Fact
 
@@ -61,11 +62,17 @@ def _facts(told: Sequence[ToldAction]) -> Iterator[Fact]:
             yield _fact("limb", f"Body part used for {_form(one.action.name, 'noun')}: {one.limb}.", one)
     if len(told) < 2:
         return
+    limbs_told = [one.limb for one in told if one.limb]
+    alone = {limb for limb in limbs_told if sum(overlapping(limb, other) for other in limbs_told) == 1}
     for before, after in zip(told, told[1:], strict=False):
         if before.action.name:
             yield _fact("after", f"After {_form(before.action.name, 'doing')}, the person {after.does}.", after)
         if after.action.name:
             yield _fact("before", f"Before {_form(after.action.name, 'doing')}, the person {before.does}.", before)
+        if before.limb in alone:
+            yield _fact("after", f"After using {_with_article(before.limb)}, the person {after.does}.", after, 0.4)
+        if after.limb in alone:
+            yield _fact("before", f"Before using {_with_article(after.limb)}, the person {before.does}.", before, 0.4)
     yield _fact("first", f"The first action: the person {told[0].does}.", told[0])
     yield _fact("last", f"The last action: the person {told[-1].does}.", told[-1])
     first, second, *_ = sorted(told, key=_length, reverse=True)
@@ -78,6 +85,10 @@ def _facts(told: Sequence[ToldAction]) -> Iterator[Fact]:
 
 def _fact(topic: str, text: str, one: ToldAction, salience: float = 0.5) -> Fact:
     return Fact(text, topic, one.action.start_s, one.action.end_s, value=one.action.probability, salience=salience)
+
+
+def _with_article(limb: str) -> str:
+    return limb if limb.startswith("both") else f"the {limb}"
 
 
 def _length(one: ToldAction) -> float:

@@ -29,6 +29,7 @@ def cost_rows(clips: Benchmark, benchmark: Benchmark, questions: int = 4) -> lis
 
 
 def _clip_rows(clips: Benchmark, folder: Path, questions: int) -> list[Row]:
+    from motionqa.assistant.llm import EMBEDDED_NAME, load_llm
     from motionqa.assistant.session import load_engine
     from motionqa.data.cache import EncodingCache
     from motionqa.encoders.clip_encoder import ClipEncoder
@@ -36,7 +37,8 @@ def _clip_rows(clips: Benchmark, folder: Path, questions: int) -> list[Row]:
     engine = load_engine()
     cache = EncodingCache(folder / "cache", CACHE_BYTES)
     engine = replace(engine, encoder=ClipEncoder(engine.encoder.config, cache, engine.encoder.reader))
-    predictor, blind = AssistantPredictor(engine, folder / "clips"), blind_model_predictor(engine.llm)
+    predictor, plain = AssistantPredictor(engine, folder / "clips"), load_llm(EMBEDDED_NAME)
+    blind = blind_model_predictor(plain)
     assert isinstance(blind, GroupPredictor)  # the embedded model runs on this machine
     encoding, again, answering, side_by_side = [], [], [], []
     for k, question in enumerate(clips.questions):
@@ -53,7 +55,8 @@ def _clip_rows(clips: Benchmark, folder: Path, questions: int) -> list[Row]:
             side_by_side.append(together)
     size = [p.stat().st_size / 1000 for p in (folder / "cache").glob("*.safetensors")]
     seconds = "s of one core"
-    split = f"{len(clips.questions) - 1} drawn videos, 640 x 480, 30 fps, about 4 s each; {engine.llm.name}"
+    models = f"{engine.llm.name}, blind {plain.name}"
+    split = f"{len(clips.questions) - 1} drawn videos, 640 x 480, 30 fps, about 4 s each; {models}"
     return [
         median_row("a clip: encoding", encoding, seconds, split=split, command=COMMAND),
         median_row("a clip: found in the cache", again[1:], seconds, split=split, command=COMMAND),

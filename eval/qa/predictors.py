@@ -17,10 +17,10 @@ from typing import Any, Literal
 from motionqa.assistant.grounding import cite
 from motionqa.assistant.likelihood import AnswerLikelihood
 from motionqa.assistant.llm import GenerationConfig, LanguageModel, LocalModel, WeighingModel
-from motionqa.assistant.prompt import BRIEFLY, PromptConfig, config_for
+from motionqa.assistant.prompt import BLIND_SYSTEM, BRIEFLY, PromptConfig, blind_question, config_for
 from motionqa.assistant.session import ChatSession, Engine
 from motionqa.data.motion_files.read import looks_like_motion_file
-from motionqa.data.schema import Conversation, Evidence
+from motionqa.data.schema import Evidence
 from motionqa.encoders.clip_encoder import EncoderConfig
 from motionqa.eval.qa.blind import BLIND
 from motionqa.eval.qa.clip_files import prepared
@@ -31,10 +31,6 @@ from motionqa.eval.qa.replies import BATCH, replies
 
 SYSTEM = (
     "You answer questions about a person's movement in a clip. Use only what the measurements say. "
-    "Answer with one or two words, without a sentence."
-)
-BLIND_SYSTEM = (
-    "You answer questions about a video of people that you can not see. Guess the most likely answer. "
     "Answer with one or two words, without a sentence."
 )
 
@@ -124,10 +120,10 @@ class BlindModelPredictor:
 
     def _answer(self, question: Question) -> Prediction:
         if question.options and isinstance(self.llm, WeighingModel):
-            weighed = self.llm.weigh(_asked_blindly(question.text), question.options)
+            weighed = self.llm.weigh(blind_question(question.text), question.options)
             return _weighed(question, weighed, self.config)
         config = GenerationConfig(self.config.max_new_tokens)
-        conversation = _asked_blindly(question.text + _listed(question.options))
+        conversation = blind_question(question.text + _listed(question.options))
         return _said(question, "".join(self.llm.stream(conversation, config, threading.Event())))
 
 
@@ -146,7 +142,7 @@ class GroupedBlindPredictor(BlindModelPredictor):
     def answer_together(self, questions: Sequence[Question]) -> tuple[Prediction, ...]:
         """Free questions side by side, those with options by weighing; in the order given."""
         free = [q for q in questions if not q.options]
-        texts = replies(self.local, [_asked_blindly(q.text) for q in free], self.config.max_new_tokens)
+        texts = replies(self.local, [blind_question(q.text) for q in free], self.config.max_new_tokens)
         said = {q.id: _said(q, text) for q, text in zip(free, texts, strict=True)}
         return tuple(said[q.id] if q.id in said else self._answer(q) for q in questions)
 
@@ -154,10 +150,6 @@ class GroupedBlindPredictor(BlindModelPredictor):
 def blind_model_predictor(llm: LanguageModel, config: AnswerConfig = AnswerConfig()) -> BlindModelPredictor:
     """The quickest of the two for this model."""
     return GroupedBlindPredictor(llm, config) if isinstance(llm, LocalModel) else BlindModelPredictor(llm, config)
-
-
-def _asked_blindly(text: str) -> Conversation:
-    return Conversation().plus("system", BLIND_SYSTEM).plus("user", f"Question: {text}")
 
 
 class RulePredictor:
