@@ -84,11 +84,12 @@ def choose_facts(
     the `most` best: a large model can choose for itself. `kinds` is the released classifier where none is given.
     """
     kinds = kinds or question_kinds()
-    asks = partial(kinds.asks, question=question, previous=previous_question)
-    said = not_recognised(question, facts) if asks("named") >= LIKELY else ()
-    said += named_order(question, facts) if asks("order") >= config.order_likely else ()
+    likely = partial(kinds.likelihood_of, question=question, previous=previous_question)
+    said = not_recognised(question, facts) if likely("named") >= LIKELY else ()
+    said += named_order(question, facts) if likely("order") >= config.order_likely else ()
+    said = said[:most]
     scored = score_facts(facts, question, embedder, previous_question, config, kinds)
-    order = np.argsort(-scored, kind="stable")[: max(0, most - len(said))]
+    order = np.argsort(-scored, kind="stable")[: most - len(said)]
     if most < 10:
         order = [i for i in order if scored[i] >= scored[order[0]] - config.near_the_top]
     return (*said, *(facts[i] for i in order))
@@ -103,7 +104,7 @@ def not_recognised(question: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     if not recognised:
         return ()
     seen = {name for fact in facts if fact.topic != "absence" for name in spoken_of(fact.text)}
-    missing = [name for name in sorted(spoken_of(question)) if all(unlike(name, other) for other in seen)]
+    missing = [name for name in sorted(mentioned(question)) if all(unlike(name, other) for other in seen)]
     if not missing:
         return ()
     named = " or ".join(action_words()[name].do for name in missing)

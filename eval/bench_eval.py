@@ -6,8 +6,10 @@ others from the run before. DATA holds the official files in `babel_qa/` and `ac
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,7 +71,7 @@ def blind_rows(data: Path) -> list[Row]:
 def language_rows(data: Path, runs: Path) -> list[Row]:
     """A language model without the video on all of ActivityNet-QA's test questions; resumed where it was stopped.
 
-    The embedded model as it came, and tuned on the training questions where `runs/blind` is a run of
+    The embedded model as it came, and tuned on the training questions where the folder `blind` of `runs` is a run of
     `motionqa.finetune.train_blind`.
     """
     from motionqa.assistant.embedder import SentenceEmbedder
@@ -78,8 +80,10 @@ def language_rows(data: Path, runs: Path) -> list[Row]:
 
     benchmark = read_benchmark("activitynet_qa", data / "activitynet_qa")
     models: dict[str, LanguageModel] = {"untuned": load_llm(EMBEDDED_NAME)}
-    if (runs / "blind" / "model").is_dir():
-        models["tuned"] = LocalModel(runs / "blind" / "model", name=f"{EMBEDDED_NAME}, tuned blind")
+    tuned = runs / "blind" / "model"
+    if tuned.is_dir():
+        weights = hashlib.sha256((tuned / "model.safetensors").read_bytes()).hexdigest()[:12]
+        models["tuned"] = LocalModel(tuned, name=f"{EMBEDDED_NAME}, tuned blind ({weights})")
     rows = []
     for how, model in models.items():
         out = runs / f"activitynet_qa-blind-lm-{how}"
@@ -106,30 +110,37 @@ def _progress(done: int, total: int, seconds: float) -> None:
 
 
 def kill_rows(data: Path, kills: int = 20, questions: int = 60, seed: int = 0) -> list[Row]:
-    """The real command with the language model, killed at random moments; 1 where the bytes are those of one run."""
+    """The real command with the language model, killed at random moments; 1 where the bytes are those of one run.
+
+    A run that ends before its next kill is compared and begun anew, until there were so many kills.
+    """
     with tempfile.TemporaryDirectory() as folder:
         whole, broken = Path(folder) / "whole", Path(folder) / "broken"
         started = time.perf_counter()
         _command(data, whole, questions).wait()
         seconds = time.perf_counter() - started
-        rng, count, resumed = random.Random(seed), 0, 0
-        while count < kills:
+        rng, runs, same = random.Random(seed), 0, True
+        left = kills
+        while left:
             run = _command(data, broken, questions)
             try:
-                # Most of the time is loading; a run that gets further each time must still be there for the last kill.
-                run.wait(rng.uniform(0.2, 0.95) * seconds * (count + 1) / kills)
+                # Most of the time is loading; a run that gets further each time should still be there at the end.
+                run.wait(rng.uniform(0.2, 0.95) * seconds * (1 - (left - 1) / kills))
             except subprocess.TimeoutExpired:
                 os.killpg(run.pid, signal.SIGKILL)
                 run.wait()
-                count += 1
+                left -= 1
             else:
-                resumed += 1
-                if resumed > 5:
-                    break
+                same, runs = same and _same_predictions(whole, broken), runs + 1
+                shutil.rmtree(broken)
         _command(data, broken, questions).wait()
-        same = (whole / "predictions.jsonl").read_bytes() == (broken / "predictions.jsonl").read_bytes()
-    split = f"babel_qa test, first {questions} questions, language model without the clip"
-    return [Row(f"killed {count} times, byte-equal", float(same), "1 = equal", None, {}, "1", split, COMMAND)]
+        same, runs = same and _same_predictions(whole, broken), runs + 1
+    split = f"babel_qa test, first {questions} questions, language model without the clip; {runs} runs, {kills} kills"
+    return [Row("killed at random moments, byte-equal", float(same), "1 = equal", None, {}, "1", split, COMMAND)]
+
+
+def _same_predictions(one: Path, other: Path) -> bool:
+    return (one / "predictions.jsonl").read_bytes() == (other / "predictions.jsonl").read_bytes()
 
 
 def _command(data: Path, out: Path, questions: int) -> subprocess.Popen[bytes]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from motionqa.data.instruct.ask_repetitions import COUNTED
 from motionqa.data.instruct.known import KnownMotion, known_body
 from motionqa.data.schema import MotionReport
 from motionqa.data.synthetic import exercises as E
@@ -29,7 +30,7 @@ EXERCISES: dict[str, Exercise] = {
     "jumping jacks": lambda n, rng: S.jumping_jacks(n, period_s=rng.uniform(0.9, 1.3)),
     "push-up": lambda n, rng: E.push_up_set((1.0,) * n, elbow_deg=rng.uniform(80, 110), out_s=rng.uniform(0.7, 1.3)),
     "bend forward": lambda n, rng: S.forward_bend(n, angle_deg=rng.uniform(55, 90), move_s=rng.uniform(0.8, 1.2)),
-    "arm curl": lambda n, rng: S.biceps_curls(_side(rng), n, period_s=rng.uniform(1.2, 2.0)),
+    "arm curl": lambda n, rng: S.biceps_curls("both", n, period_s=rng.uniform(1.2, 2.0)),
     "raise left hand": lambda n, rng: S.arm_raise("left", n, move_s=rng.uniform(0.6, 1.0)),
     "raise right hand": lambda n, rng: S.arm_raise("right", n, move_s=rng.uniform(0.6, 1.0)),
     "raise both hands": lambda n, rng: S.arm_raise("both", n, move_s=rng.uniform(0.6, 1.0)),
@@ -54,9 +55,14 @@ def counted_bodies(rng: np.random.Generator, count: int) -> list[KnownMotion]:
 
 
 def counted_as_read(motion: KnownMotion, report: MotionReport) -> KnownMotion:
-    """The movement, its count known only where the report that is shown with it counted as many of something.
+    """The movement, counts known only where the report that is shown with it counted as many of that very thing.
 
     A model that is taught other numbers than it is shown learns to make them up.
     """
-    shown = {len(s.repetitions) for s in report.repetitions}
-    return replace(motion, counts=tuple(n if n in shown else 0 for n in motion.counts))
+
+    def shown(name: str) -> set[int]:
+        wanted = COUNTED.get(name, ())
+        return {len(s.repetitions) for s in report.repetitions if (s.name or s.signal) in wanted}
+
+    known = [n if n in shown(a.name) else 0 for a, n in zip(motion.actions, motion.counts, strict=False)]
+    return replace(motion, counts=tuple(known))

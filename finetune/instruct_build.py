@@ -100,7 +100,7 @@ def sampled(clips: Sequence[MocapClip], config: InstructBuild, rng: np.random.Ge
         picked = rng.choice(len(both), config.single // 2, p=weight / weight.sum(), replace=False)
         out += [replace(both[i], clip=f"{half}:{both[i].clip}") for i in picked]
         out += [replace(m, clip=f"{half}:{m.clip}") for m in stitched(both, rng, config.joined // 2)]
-    out += [replace(m, clip=f"{i % 2}:{m.clip}") for i, m in enumerate(counted_bodies(rng, config.counted))]
+    out += [replace(m, clip=f"{rng.integers(2)}:{m.clip}") for m in counted_bodies(rng, config.counted)]
     return [out[i] for i in rng.permutation(len(out))]
 
 
@@ -130,9 +130,10 @@ class Builder:
             withheld = tuple(replace(a, name="", alternatives=()) for a in reading.actions)
             reading = worded(replace(reading, actions=withheld), report, pose, measure)
         words, facts = reading.words, known_facts(report, reading)
-        motion = counted_as_read(motion, report)
         tokens = read_pose(pose, self.released).tokens
         truth = report if pose is motion.pose else analyse(motion.pose)
+        # Repetitions are asked about as they are shown, not as the film hid them.
+        truth, motion = replace(truth, repetitions=report.repetitions), counted_as_read(motion, report)
         found = [told_as_read(e, motion, words, report) for e in questions_of(motion, truth, rng, "train")]
         found = [e for e in taught(found, reading) if e]
         refused = [e for e in found if e.kind == "refusal"]

@@ -10,8 +10,9 @@ baseline is ours.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,14 +21,14 @@ import torch
 import tyro
 from torch import Tensor, nn
 
-from motionqa.assistant.model_dir import Assistant, load_base, new_assistant
+from motionqa.assistant.model_dir import Assistant, export_merged, load_base, new_assistant
 from motionqa.assistant.prompt import blind_question
 from motionqa.data.instruct.official import OfficialSet
 from motionqa.data.instruct.official_questions import activitynet_qa, babel_qa
 from motionqa.data.schema import InputError, Turn
 from motionqa.finetune.instruct_batches import in_base_precision, tune_loop
 from motionqa.finetune.shared_prefix import SharedPrefix, shared_prefix
-from motionqa.finetune.training import LoopConfig, fit
+from motionqa.finetune.training import LoopConfig, fit, recipe_of
 
 READERS: dict[str, Callable[[Path], OfficialSet]] = {
     "activitynet_qa": lambda data: activitynet_qa(data / "train_q.json", data / "train_a.json", as_written=True),
@@ -59,7 +60,9 @@ class BlindTraining:
     def __init__(self, config: BlindConfig, assistant: Assistant) -> None:
         """InputError where there are fewer questions than a step takes."""
         self.config, self.processor = config, assistant.processor
-        self.examples = READERS[config.benchmark](config.data).examples
+        read = READERS[config.benchmark](config.data)
+        self.examples, self.data = read.examples, read.summary()
+        print(self.data, flush=True)
         if len(self.examples) < config.questions:
             raise InputError(
                 f"{config.data} has {len(self.examples)} training questions, a step takes {config.questions}; "
@@ -96,14 +99,13 @@ def train(config: BlindConfig) -> Path:
     assistant.model.add_lora()
     stage = BlindTraining(config, assistant)
     fit(assistant.model, stage.batch, stage.losses, config.loop, config.out)
-    assistant.model.merge_lora()
-    folder = config.out / "model"
-    assistant.model.base.save_pretrained(folder)
-    base.tokenizer.save_pretrained(folder)
+    folder = export_merged(config.out / "model", assistant)
+    recipe = {**recipe_of(config), "base": base.name, "data": stage.data}
+    (folder / "recipe.json").write_text(json.dumps(recipe, default=asdict, indent=1) + "\n")
     return folder
 
 
-_SHARED: dict[str, Any] = {"data": Path("activitynet_qa"), "out": Path("runs/blind")}
+_SHARED: dict[str, Any] = {"data": Path("activitynet_qa"), "out": Path("runs/eval/blind")}
 PRESETS = {
     "debug": (
         "seconds on a processor, to see that everything runs",

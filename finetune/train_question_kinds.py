@@ -5,7 +5,7 @@
 Questions are the wordings filled for movements of the training people. Accuracy is measured on wordings that the
 classifier has not seen, five times with another fifth; `DIR` holds the one that has seen all, `DIR/fold0` and so on
 those that left a fifth out, which the language model's training rows are made with. The wordings that motion_qa asks
-in are in none. Twenty minutes on two cores.
+in are in none. Forty minutes on two cores.
 """
 
 from __future__ import annotations
@@ -90,8 +90,10 @@ def kind_of(example: InstructExample) -> str:
 
 def later_first(pattern: str) -> bool:
     """Whether a wording that says which of two actions is earlier names the later one first."""
-    first, *_ = re.findall(r"\{(?:[Aa]ct\w*?)(2?)\}", pattern)
-    return first == "2"
+    slots = re.findall(r"\{(?:they_)?act[a-z_]*(2?)(?:_many)?\}", pattern, re.IGNORECASE)
+    if not slots:
+        raise ValueError(f"the wording {pattern!r} names no action")
+    return slots[0] == "2"
 
 
 def asked_of(motions: Iterable[KnownMotion], config: KindsConfig) -> list[AskedKind]:

@@ -50,6 +50,7 @@ def test_a_limb_that_one_action_alone_uses_speaks_of_it() -> None:
     assert found["before"][1].startswith("Before using both legs, the person claps")
     assert said(KNOCK, walk)["after"][1].startswith("After using the right arm, the person walks")
     assert len(said(CLAP, KNOCK)["after"]) == 1  # the right arm is one of both
+    assert not any("using" in text for text in said(CLAP, STRANGE, walk)["after"])  # an unknown limb may be any
 
 
 def test_only_a_clearly_longer_action_is_the_longest() -> None:

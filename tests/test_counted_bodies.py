@@ -9,6 +9,7 @@ import pytest
 
 from motionqa.data.instruct.known import KnownMotion
 from motionqa.data.instruct.questions import questions_of
+from motionqa.data.schema import MotionReport
 from motionqa.encoders.kinematics.analyse import analyse
 from motionqa.finetune.counted_bodies import EXERCISES, MOST, counted_as_read, counted_bodies
 
@@ -31,16 +32,20 @@ def test_most_of_them_are_measured_as_they_were_made(name: str) -> None:
     assert sum(r.counts == b.counts for r, b in zip(read, bodies, strict=True)) >= 2
 
 
-def test_a_count_that_nothing_measured_is_not_asked_for() -> None:
+def asked(motion: KnownMotion, report: MotionReport) -> set[str]:
+    examples = questions_of(motion, report, np.random.default_rng(1), kinds=("count",))
+    return {e.answer for e in examples if e.phrasing.startswith("count/")}
+
+
+def test_only_the_count_that_is_shown_is_taught() -> None:
     (body,) = counted_bodies(np.random.default_rng(0), 1)
-    report = analyse(body.pose)
+    exact = analyse(body.pose)
+    (name, count) = body.actions[0].name, str(body.counts[0])
+    assert name == "squat"
+    assert asked(counted_as_read(body, exact), exact) == {count}
+    hidden = replace(exact, repetitions=())
+    assert asked(counted_as_read(body, hidden), hidden) == set()
+    others = replace(exact, repetitions=tuple(replace(r, name="jump") for r in exact.repetitions))
+    assert asked(counted_as_read(body, others), others) == set()  # as many of something else
     wrong = replace(body, counts=(body.counts[0] + 20,))
-    assert counted_as_read(wrong, report).counts == (0,)
-
-    def answers(motion: KnownMotion) -> set[str]:
-        examples = questions_of(motion, report, np.random.default_rng(1), kinds=("count",))
-        return {e.answer for e in examples if e.truth == "generator"}
-
-    assert answers(counted_as_read(body, report)) == {str(body.counts[0])}
-    assert answers(wrong) == {str(wrong.counts[0])}
-    assert answers(counted_as_read(wrong, report)) == set()
+    assert asked(counted_as_read(wrong, exact), exact) == {count}

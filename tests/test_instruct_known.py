@@ -202,6 +202,7 @@ def test_a_text_speaks_of_the_actions_it_names_in_any_form() -> None:
         "clap", "kick", "spin kick"
     }  # fmt: skip
     assert spoken_of("Jump to the part where she claps and walk me through it.") == {"clap"}
+    assert spoken_of("Does he jump to the left?") == {"jump"}
 
 
 def test_actions_are_mentioned_in_an_order_and_by_their_longest_name() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motionqa.data.instruct.action_words import action_words, unlike
+from motionqa.data.instruct.action_words import action_words, spoken_of, unlike
 from motionqa.data.instruct.conversations import conversations_of
 from motionqa.data.instruct.example import InstructExample
 from motionqa.data.instruct.known import KnownMotion, mirrored_words
@@ -51,6 +51,44 @@ def test_no_held_out_pattern_is_a_training_pattern_with_another_pronoun() -> Non
             same = trained.get(without_people(pattern.text))
             assert same is None or same.kind != wording.kind, f"{pattern.text!r} is {same and same.text!r}"
     assert without_people("What does she do?") == without_people("What do they do?") == "what"
+
+
+OPTIONS_NAMED = ("which_hand_above", "posture", "knee_bend", "tempo")
+"""Kinds whose wordings list the possible answers, so that all of them share most of their words."""
+EMPTY = (
+    "a an and any are as at be by did do does for from had has have he her him his how i if in is it me of on one or "
+    "please so that the their them there they this to was we were what when which who whose with you"
+)
+
+
+def content_words(text: str) -> set[str]:
+    """What a wording is about: its words without slots, endings and those that every question has."""
+    text = re.sub(r"\{\w+\}", " ", text.lower()).replace("'s", " is")
+    return {w.rstrip("s") for w in re.findall(r"[a-z0-9]+", text)} - set(EMPTY.split())
+
+
+def test_no_training_wording_comes_near_a_held_out_one() -> None:
+    assert content_words("What are its time stamps?") == content_words("time stamps for {acting}?")
+    near = []
+    for kind, wording in wordings().items():
+        for held in wording.chosen("held_out") if kind not in OPTIONS_NAMED else ():
+            one = content_words(held.text)
+            for trained in wording.chosen("train"):
+                other = content_words(trained.text)
+                if len(one | other) > 2 and len(one & other) >= 0.6 * len(one | other):
+                    near.append((kind, held.text, trained.text))
+    assert not near
+
+
+def test_wordings_name_no_action_in_their_own_words() -> None:
+    allowed = ("leaves_floor", "bends_over", "steps", "posture", "true_direction")  # they ask about these very things
+    named = []
+    for kind, wording in wordings().items():
+        if kind.startswith(("unseen/", "cannot/")) or kind in allowed:
+            continue
+        for pattern in wording.chosen("train"):
+            named += [(kind, pattern.text)] if spoken_of(re.sub(r"\{\w+\}", " ", pattern.text)) else []
+    assert not named
 
 
 def test_held_out_questions_never_have_the_words_of_training_questions() -> None:

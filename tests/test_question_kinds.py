@@ -113,9 +113,9 @@ def test_a_question_that_is_clear_alone_does_not_lean_on_the_one_before() -> Non
 
 
 def test_questions_that_name_an_action_are_told_from_those_that_do_not() -> None:
-    assert question_kinds().asks("named", "For how many seconds is he boxing?") > LIKELY
-    assert question_kinds().asks("named", "Is he standing up or sitting down when the clip starts?") < LIKELY
-    assert question_kinds().asks("named", "Are both arms moved alike?") < LIKELY
+    assert question_kinds().likelihood_of("named", "For how many seconds is he boxing?") > LIKELY
+    assert question_kinds().likelihood_of("named", "Is he standing up or sitting down when the clip starts?") < LIKELY
+    assert question_kinds().likelihood_of("named", "Are both arms moved alike?") < LIKELY
 
 
 def test_the_order_that_a_question_asserts_is_said_as_it_is_in_time() -> None:
@@ -133,14 +133,17 @@ def test_the_order_that_a_question_asserts_is_said_as_it_is_in_time() -> None:
     unclear = "whether what is named second comes before what is named first; yes or no"
     assert meaning("true_order/reversed", "Is that later than the jump?") == unclear
     squats_later = "Is squatting something he gets to only when the clapping is over?"
-    assert question_kinds().asks("order", squats_later) > RetrievalConfig().order_likely
-    assert question_kinds().asks("order", "Does she clap or squat?") < RetrievalConfig().order_likely
+    assert question_kinds().likelihood_of("order", squats_later) > RetrievalConfig().order_likely
+    assert question_kinds().likelihood_of("order", "Does she clap or squat?") < RetrievalConfig().order_likely
     assert question_kinds().meaning(squats_later).startswith("whether clapping the hands comes before squatting")
 
 
 def test_wordings_are_told_apart_by_which_action_they_name_first() -> None:
     assert later_first("Does {act_noun2} come after {act_noun}?")
     assert not later_first("First {acting}, then {acting2}?")
+    assert later_first("{They_act2} once {act_noun} is over?")
+    with pytest.raises(ValueError, match="names no action"):
+        later_first("Which one is earlier?")
     example = InstructExample("c", "q?", "yes", "Yes.", "true_order", "boundaries", phrasing="true_order/0")
     assert kind_of(example) == "true_order"
     reversed_one = next(p.name for p in wordings()["true_order"].patterns if later_first(p.text))

@@ -119,6 +119,27 @@ def test_which_of_two_named_actions_comes_first_is_said_where_the_order_is_asked
     assert not named_order("Is the wave of the left hand later than the walk?", facts[:1])
 
 
+def test_an_order_that_is_asked_about_stands_first(embedder: SentenceEmbedder) -> None:
+    facts = (
+        Fact("The person walks (walk), 0.0 to 2.0 s.", "action", 0.0, 2.0),
+        Fact("The person squats (squat), 2.0 to 4.0 s.", "action", 2.0, 4.0),
+        Fact("In order: walk, then squat.", "sequence", 0.0, 4.0),
+    )
+    for most in (1, 2):
+        found = choose_facts(facts, "Does she walk before she squats?", embedder, most)
+        assert found[0].text == "Walking (0.0 to 2.0 s) comes before squatting (2.0 to 4.0 s)."
+        assert len(found) == most
+    assert choose_facts(facts, "Which is longer, the walk or the squat?", embedder, 2)[0] in facts
+    (said,) = choose_facts(facts, "Does she walk before she claps?", embedder, 1)
+    assert said.text.startswith("Nowhere in the clip does the person clap")
+
+
+def test_a_name_within_a_name_is_not_denied(embedder: SentenceEmbedder) -> None:
+    jacks = Fact("The person does jumping jacks (jumping jacks), 0.0 to 4.0 s.", "action", 0.0, 4.0)
+    found = choose_facts((jacks,), "How many jumping jacks are done?", embedder, 2)
+    assert found == (jacks,)
+
+
 def test_measurements_alone_know_no_names_that_could_be_missing(
     facts: dict[str, tuple[Fact, ...]], embedder: SentenceEmbedder
 ) -> None:

@@ -143,10 +143,10 @@ def names_of(source: str) -> tuple[str, ...]:
 
 
 _NEEDS_OBJECT = ("push", "spin")
-"""Verbs that by themselves say something else too: "pushing the hand forward", "a spinning kick"."""
+"""Verbs whose forms by themselves say something else too: "pushing the hand forward", "a spinning kick"."""
 _NO_ACTION = re.compile(
-    r"\b(?:jump(?:s|ing)? (?:to|ahead|back)|walk(?:ing)? (?:me|us) through|run(?:ning)? (?:me|us|it) (?:through|by)|"
-    r"(?:on|at) the run|in the long run|rule of thumb|kick(?:s|ed|ing)? off|catch(?:es)? (?:my|the|your) eye)\b"
+    r"\b(?:jump (?:straight )?to (?:the (?:part|moment|bit|point|place)|where|second|\d)|walk (?:me|us) through|"
+    r"run (?:me|us|it) (?:through|by)|running time|kick(?:s|ed)? off)\b"
 )
 """Verbs of actions in what is said to the assistant, not of the person."""
 
@@ -159,7 +159,8 @@ def _spoken() -> tuple[tuple[str, re.Pattern[str]], ...]:
     for words in action_words().values():
         plural = words.nouns if shared[words.nouns] == 1 else ""
         verbs = (words.do, words.does, words.doing)
-        alone = [v.split()[0] for v in verbs] if words.name == words.do.split()[0] not in _NEEDS_OBJECT else []
+        says_it_alone = words.do.split()[0] == words.name and words.name not in _NEEDS_OBJECT
+        alone = [v.split()[0] for v in verbs] if says_it_alone else []
         forms = {f.lower() for f in (words.name, *verbs, *alone, words.noun, plural) if f}
         out.append((words.name, re.compile(r"\b(?:" + "|".join(map(re.escape, sorted(forms))) + r")\b(?!-)")))
     return tuple(out)

@@ -62,7 +62,8 @@ def _facts(told: Sequence[ToldAction]) -> Iterator[Fact]:
             yield _fact("limb", f"Body part used for {_form(one.action.name, 'noun')}: {one.limb}.", one)
     if len(told) < 2:
         return
-    limbs_told = [one.limb for one in told if one.limb]
+    # An unknown limb may be any of them.
+    limbs_told = [one.limb for one in told] if all(one.limb for one in told) else []
     alone = {limb for limb in limbs_told if sum(overlapping(limb, other) for other in limbs_told) == 1}
     for before, after in zip(told, told[1:], strict=False):
         if before.action.name:
