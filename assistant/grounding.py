@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from motionqa.data.instruct.action_words import spoken_of
 from motionqa.data.reading import MotionReading
 from motionqa.data.schema import Evidence, Fact
 
@@ -69,32 +68,6 @@ def cite_actions(answer: str, reading: MotionReading) -> tuple[Evidence, ...]:
             fact = Fact(text[:1].upper() + text[1:], "order", action.start_s, action.end_s, value=action.probability)
             found.append(Evidence(fact, cited=True))
     return tuple(found)
-
-
-def as_counted(answer: str, question: str, meaning: str, facts: tuple[Fact, ...], brief: bool = False) -> str:
-    """The answer; where it denies the one count that was measured for a question of how many, that count instead.
-
-    A question that names an action is only answered by a count of that action, or by nought where it is missing.
-    `meaning` is what the question asks for as `question_kinds.toml` words it; `brief` answers with the number alone.
-    """
-    unit = next((unit for start, unit in _COUNTED.items() if meaning.startswith(start)), "")
-    if not unit or not facts:
-        return answer
-    first, named = facts[0], spoken_of(question)
-    counts = [f for f in facts if f.topic == "count" and f.unit == unit and f.value is not None]
-    fits = counts == [first] and (not named or bool(named & spoken_of(first.text)))
-    if not fits and first.topic != "missing":
-        return answer
-    count = int(first.value or 0)
-    said = {int(n) for n in numbers_in(answer) if n == int(n)}
-    said |= {number for number, words in _FEW.items() if words.search(answer.lower())}
-    if count in said:
-        return answer
-    return str(count) if brief else re.split(r" \(|;", first.text)[0].rstrip(".") + "."
-
-
-_COUNTED = {"how many times": "repetitions", "how many steps": "steps"}
-_FEW = {0: re.compile(r"\b(no|none|not|never)\b"), 1: re.compile(r"\b(one|once|single)\b")}
 
 
 def unmeasured_sides(answer: str, facts: tuple[Fact, ...]) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from motionqa.assistant.embedder import SentenceEmbedder
-from motionqa.assistant.grounding import as_counted, cite, cite_actions, unmeasured_numbers, unmeasured_sides
+from motionqa.assistant.grounding import cite, cite_actions, unmeasured_numbers, unmeasured_sides
 from motionqa.assistant.likelihood import AnswerLikelihood
 from motionqa.assistant.llm import GenerationConfig, LanguageModel, WeighingModel, load_llm
+from motionqa.assistant.measured_answers import as_measured
 from motionqa.assistant.prompt import BRIEFLY, Prompt, PromptConfig, build_prompt, check_question, config_for
 from motionqa.assistant.question_kinds import question_kinds
 from motionqa.assistant.released import lifting, reader
@@ -126,7 +127,8 @@ class ChatSession:
             yield Answer(text.strip(), (), timings, "no")
         timings["answer"] = time.perf_counter() - started
         written = text.strip()
-        text = as_counted(written, question, meaning, prompt.facts, self.prompt_config.suffix == BRIEFLY)
+        brief = self.prompt_config.suffix == BRIEFLY
+        text = as_measured(written, question, meaning, prompt.facts, encoding.report.facts, brief)
         with self._lock:
             if encoding is self.encoding and text:
                 self.history = (*self.history, (question, text))
@@ -178,7 +180,7 @@ class ChatSession:
 def _basis(encoding: ClipEncoding, dropped_turns: int, corrected: str = "") -> str:
     basis = f"Measured from {encoding.pose3d.source}"
     if corrected:
-        basis += f"; the count is the measured one, where the model wrote “{corrected}”"
+        basis += f"; the answer is the measured one, where the model wrote “{corrected}”"
     if encoding.pose3d.root_motion == "estimated":
         basis += "; distances are estimated from one camera"
     if dropped_turns:

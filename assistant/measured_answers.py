@@ -1,0 +1,87 @@
+"""Answers that deny or leave out the very thing that was measured for their question give way to the measurement.
+
+A small model shown "The right hand is above the head" may still write "Both hands". Only where the kind of question
+leaves no doubt about which measurement answers it: counts, quantities with a unit, hands above the head. Ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from motionqa.assistant.grounding import numbers_in, quantities_in
+from motionqa.data.instruct.action_words import spoken_of
+from motionqa.data.schema import Fact
+
+_COUNTED = {"how many times": "repetitions", "how many steps": "steps"}
+_FEW = {0: re.compile(r"\b(no|none|not|never)\b"), 1: re.compile(r"\b(one|once|single)\b")}
+_UNITS = {"m/s": "m/s", "steps/s": "steps per second", "degrees": "degrees"}
+"""By the form of the answer. Seconds are not among them: a start and a length have the same unit."""
+_HANDS = {
+    "left": re.compile(r"\bleft\b"), "right": re.compile(r"\bright\b"), "both": re.compile(r"\bboth\b"),
+    "neither": re.compile(r"\b(neither|no|none|not)\b"),
+}  # fmt: skip
+_ABOVE = re.compile(r"(The \w+|Neither) hand (is|goes) above the head")
+
+
+def as_measured(
+    answer: str,
+    question: str,
+    meaning: str,
+    facts: tuple[Fact, ...],
+    known: Iterable[Fact] = (),
+    brief: bool = False,
+) -> str:
+    """The answer, or what was measured where the answer denies it or leaves it out.
+
+    `meaning` is what the question asks for as `question_kinds.toml` words it, `facts` stood beside the question,
+    `known` is everything measured; `brief` answers in a word or two.
+    """
+    answer = _counted(answer, question, meaning, facts, brief)
+    answer = _with_quantity(answer, meaning, facts, brief)
+    return _with_hands(answer, meaning, known, brief)
+
+
+def _counted(answer: str, question: str, meaning: str, facts: tuple[Fact, ...], brief: bool) -> str:
+    """The answer; where it denies the one count that was measured for a question of how many, that count instead.
+
+    A question that names an action is only answered by a count of that action, or by nought where it is missing.
+    """
+    unit = next((unit for start, unit in _COUNTED.items() if meaning.startswith(start)), "")
+    if not unit or not facts:
+        return answer
+    first, named = facts[0], spoken_of(question)
+    counts = [f for f in facts if f.topic == "count" and f.unit == unit and f.value is not None]
+    fits = counts == [first] and (not named or bool(named & spoken_of(first.text)))
+    if not fits and first.topic != "missing":
+        return answer
+    count = int(first.value or 0)
+    said = {int(n) for n in numbers_in(answer) if n == int(n)}
+    said |= {number for number, words in _FEW.items() if words.search(answer.lower())}
+    if count in said:
+        return answer
+    return str(count) if brief else re.split(r" \(|;", first.text)[0].rstrip(".") + "."
+
+
+def _with_quantity(answer: str, meaning: str, facts: tuple[Fact, ...], brief: bool) -> str:
+    """The answer; where it says no quantity of the unit asked for and the best fact has one, that fact."""
+    unit = _UNITS.get(meaning.rpartition("; ")[2], "")
+    measured = [n for n, u in quantities_in(facts[0].text) if u == unit] if facts and unit else []
+    if len(measured) != 1 or measured[0] in numbers_in(answer) or any(u == unit for _, u in quantities_in(answer)):
+        return answer
+    return f"{measured[0]:g} {unit}" if brief else facts[0].text
+
+
+def _with_hands(answer: str, meaning: str, known: Iterable[Fact], brief: bool) -> str:
+    """The answer; where it names other hands than those measured above the head, the measured ones."""
+    if not meaning.startswith("which hand goes above the head"):
+        return answer
+    hands = [f.text for f in known if f.topic == "posture" and _ABOVE.match(f.text)]
+    if not hands:
+        return answer
+    sides = [side for side in ("left", "right") if any(text.startswith(f"The {side}") for text in hands)]
+    right = "both" if len(sides) == 2 else sides[0] if sides else "neither"
+    said = {name for name, words in _HANDS.items() if words.search(answer.lower())}
+    if said in ({right}, {right, *sides}, set(sides)):
+        return answer
+    return right if brief else " ".join(hands)

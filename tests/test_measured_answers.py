@@ -1,0 +1,92 @@
+"""An answer that denies the one count which was measured gives way to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from motionqa.assistant.measured_answers import as_measured
+from motionqa.data.schema import Fact
+
+TIMES, STEPS = "how many times; a number", "how many steps; a number"
+SQUATS = Fact(
+    "The person squats 3 times (0.3-1.7 s, 2.3-3.7 s); largest change 89 degrees.",
+    "count",
+    0.3,
+    5.7,
+    (),
+    3,
+    "repetitions",
+)
+NO_SQUAT = Fact("Nowhere does the person squat.", "missing", 0.0, 5.7)
+NO_STEPS = Fact("The person takes no walking steps.", "count", 0.0, 5.7, (), 0, "steps")
+
+
+@pytest.mark.parametrize(
+    ("answer", "question", "meaning", "facts", "expected"),
+    [
+        ("Just one.", "How many squats?", TIMES, (SQUATS,), "The person squats 3 times."),
+        ("There are three.", "How many squats?", TIMES, (SQUATS,), "There are three."),
+        ("Just one.", "How many lunges?", TIMES, (SQUATS,), "Just one."),  # another action was counted
+        ("Just one.", "How many actions?", "how many actions there are; a number", (SQUATS,), "Just one."),
+        ("9 steps.", "How many steps?", STEPS, (NO_STEPS,), "The person takes no walking steps."),
+        ("None.", "How many steps?", STEPS, (NO_STEPS,), "None."),
+        ("Two.", "How many reps?", TIMES, (SQUATS, replace(SQUATS, value=5)), "Two."),  # which of the two is asked?
+        ("Two.", "How many reps?", "", (SQUATS,), "Two."),
+        ("I count one.", "How many squats?", TIMES, (NO_SQUAT, NO_STEPS), "Nowhere does the person squat."),
+        ("None.", "How many squats?", TIMES, (NO_SQUAT,), "None."),
+    ],
+)
+def test_a_count_that_was_measured_is_the_answer(
+    answer: str, question: str, meaning: str, facts: tuple[Fact, ...], expected: str
+) -> None:
+    assert as_measured(answer, question, meaning, facts) == expected
+
+
+def test_in_brief_the_count_stands_alone() -> None:
+    assert as_measured("one", "How many squats?", TIMES, (SQUATS,), brief=True) == "3"
+
+
+SPEED = Fact("The person walks at a speed of about 1.2 m/s from 1.3 to 6.7 s.", "speed", 1.3, 6.7)
+STEPS = Fact("The person walks at 1.7 steps per second from 1.3 to 6.7 s.", "speed", 1.3, 6.7)
+FAST = "how fast the person moves; m/s"
+
+
+def test_an_answer_without_the_quantity_asked_for_gives_way_to_it() -> None:
+    asked = "How fast does she walk?"
+    assert as_measured("The walk takes 1.3 to 6.7 s.", asked, FAST, (SPEED, STEPS)) == SPEED.text
+    assert as_measured("1.3 s", asked, FAST, (SPEED,), brief=True) == "1.2 m/s"
+    assert as_measured("About 1.2.", asked, FAST, (SPEED,)) == "About 1.2."
+    assert as_measured("0.9 m/s", asked, FAST, (SPEED,)) == "0.9 m/s"  # marked as unmeasured instead
+    assert as_measured("Slowly.", asked, FAST, (STEPS,)) == "Slowly."  # nothing measured in that unit
+    assert as_measured("Slowly.", asked, "how long it takes; seconds", (SPEED,)) == "Slowly."
+    assert as_measured("Slowly.", asked, FAST, ()) == "Slowly."
+
+
+@pytest.mark.parametrize(
+    ("over", "answer", "expected"),
+    [
+        (("right",), "Both hands go above the head.", "The right hand is above the head from 0.4 to 1.2 s."),
+        (("right",), "The right hand goes above the head.", "The right hand goes above the head."),
+        (("left", "right"), "Both: the left and the right.", "Both: the left and the right."),
+        ((), "The left hand.", "Neither hand goes above the head."),
+        ((), "No hand gets that high.", "No hand gets that high."),
+    ],
+)
+def test_hands_above_the_head_are_the_measured_ones(over: tuple[str, ...], answer: str, expected: str) -> None:
+    texts = [f"The {side} hand is above the head from 0.4 to 1.2 s." for side in over]
+    known = [Fact(text, "posture", 0.4, 1.2) for text in texts or ["Neither hand goes above the head."]]
+    meaning = "which hand goes above the head; left, right, both or neither"
+    question = "Which hand is above the head?"
+    assert as_measured(answer, question, meaning, (), known) == expected
+    assert as_measured(answer, question, "which arm; left, right or both", (), known) == answer
+    assert as_measured(answer, question, meaning, (), ()) == answer
+
+
+def test_in_brief_the_hand_alone_is_named() -> None:
+    known = [
+        Fact(f"The {side} hand is above the head from 0.4 to 1.2 s.", "posture", 0, 2) for side in ("left", "right")
+    ]
+    meaning = "which hand goes above the head; left, right, both or neither"
+    assert as_measured("left", "Which hand?", meaning, (), known, brief=True) == "both"
