@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,7 @@ from motionqa.cli.encoding import encoder_config, progress_line
 from motionqa.cli.evaluate import doctor, evaluate
 from motionqa.cli.flow import flow
 from motionqa.data.motion_files.raw_motion import MotionOverrides
-from motionqa.data.schema import InputError
+from motionqa.data.schema import Answer, InputError
 
 Clip = Annotated[Path, tyro.conf.Positional]
 
@@ -61,16 +62,11 @@ def ask(
     engine = load_engine(llm, llm_model=llm_model, encoder=encoder_config(start_s, lifter, motion), use_cache=cache)
     session = ChatSession(engine)
     session.set_clip(clip, progress_line(), PersonChoice(person_id=person) if person is not None else None)
-    shown, answer = "", None
-    for answer in session.ask(question):
-        if not json_output:
-            print(answer.text[len(shown) :], end="", flush=True)
-            shown = answer.text
-    assert answer is not None
     if json_output:
+        *_, answer = session.ask(question)
         print(json.dumps(asdict(answer), indent=2))
         return 0
-    print()
+    answer = streamed(session.ask(question))
     for evidence in answer.evidence:
         mark = "*" if evidence.cited else " "
         print(f" {mark} {evidence.fact.start_s:5.1f}-{evidence.fact.end_s:.1f} s  {evidence.fact.text}")
@@ -79,6 +75,18 @@ def ask(
     for note in session.encoding.notes if session.encoding else ():
         print(f" ! {note}")
     return 0
+
+
+def streamed(answers: Iterable[Answer]) -> Answer:
+    """The last of an answer's states, printed as it grows; one that gave way to a measurement is printed anew."""
+    shown, answer = "", None
+    for answer in answers:
+        grown = answer.text.startswith(shown)
+        print(answer.text[len(shown) :] if grown else f"\n-> {answer.text} (as measured)", end="", flush=True)
+        shown = answer.text
+    assert answer is not None
+    print()
+    return answer
 
 
 def describe(

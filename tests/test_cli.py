@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from motionqa.assistant.examples import write_trc
+from motionqa.cli.main import streamed
+from motionqa.data.schema import Answer
 from motionqa.data.synthetic.motions import render, squats
 
 
@@ -30,6 +32,15 @@ def test_ask_answers_in_words_and_shows_its_evidence(squat_file: Path) -> None:
     assert done.returncode == 0
     assert "3" in done.stdout.splitlines()[0]
     assert "The person squats 3 times" in done.stdout
+
+
+def test_an_answer_that_gave_way_to_a_measurement_is_printed_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ("Both", "Both hands.", "The right hand is above the head.")
+    last = streamed(Answer(text, (), {}, "no") for text in texts)
+    assert last.text == texts[-1]
+    assert capsys.readouterr().out == "Both hands.\n-> The right hand is above the head. (as measured)\n"
+    streamed([Answer("Two", (), {}, "no"), Answer("Two squats.", (), {}, "end")])
+    assert capsys.readouterr().out == "Two squats.\n"
 
 
 def test_ask_as_json_carries_times_joints_and_numbers(squat_file: Path) -> None:

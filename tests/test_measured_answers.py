@@ -49,17 +49,17 @@ def test_in_brief_the_count_stands_alone() -> None:
 
 
 SPEED = Fact("The person walks at a speed of about 1.2 m/s from 1.3 to 6.7 s.", "speed", 1.3, 6.7)
-STEPS = Fact("The person walks at 1.7 steps per second from 1.3 to 6.7 s.", "speed", 1.3, 6.7)
+CADENCE = Fact("The person walks at 1.7 steps per second from 1.3 to 6.7 s.", "speed", 1.3, 6.7)
 FAST = "how fast the person moves; m/s"
 
 
 def test_an_answer_without_the_quantity_asked_for_gives_way_to_it() -> None:
     asked = "How fast does she walk?"
-    assert as_measured("The walk takes 1.3 to 6.7 s.", asked, FAST, (SPEED, STEPS)) == SPEED.text
+    assert as_measured("The walk takes 1.3 to 6.7 s.", asked, FAST, (SPEED, CADENCE)) == SPEED.text
     assert as_measured("1.3 s", asked, FAST, (SPEED,), brief=True) == "1.2 m/s"
     assert as_measured("About 1.2.", asked, FAST, (SPEED,)) == "About 1.2."
     assert as_measured("0.9 m/s", asked, FAST, (SPEED,)) == "0.9 m/s"  # marked as unmeasured instead
-    assert as_measured("Slowly.", asked, FAST, (STEPS,)) == "Slowly."  # nothing measured in that unit
+    assert as_measured("Slowly.", asked, FAST, (CADENCE,)) == "Slowly."  # nothing measured in that unit
     assert as_measured("Slowly.", asked, "how long it takes; seconds", (SPEED,)) == "Slowly."
     assert as_measured("Slowly.", asked, FAST, ()) == "Slowly."
 

@@ -53,7 +53,7 @@ def test_it_is_trained_on_what_the_evaluator_will_ask(config: BlindConfig) -> No
     for ids, labels in rows:
         first = int((labels >= 0).nonzero()[0])
         assert tuple(prefix + ids[:first].tolist()) in shown
-        assert model.tokenizer.decode(labels[labels >= 0]).endswith("<|im_end|>")
+        assert str(model.tokenizer.decode(labels[labels >= 0])).endswith("<|im_end|>")
 
 
 def test_the_tuned_model_answers_what_its_questions_taught(config: BlindConfig) -> None:
