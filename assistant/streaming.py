@@ -36,7 +36,18 @@ def stream_reply(
     import torch
     from transformers import TextIteratorStreamer, set_seed
 
-    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)  # type: ignore[arg-type]
+    class Streamer(TextIteratorStreamer):
+        """Whole words, as transformers streams them, but the first token at once: whoever waits sees that it begins."""
+
+        def put(self, value: torch.Tensor) -> None:
+            super().put(value)
+            if self.token_cache and not self.print_len:
+                text = str(self.tokenizer.decode(self.token_cache, **self.decode_kwargs))
+                if not text.endswith("\ufffd"):  # half of a letter
+                    self.print_len = len(text)
+                    self.on_finalized_text(text)
+
+    streamer = Streamer(tokenizer, skip_prompt=True, skip_special_tokens=True)  # type: ignore[arg-type]
     local_stop = threading.Event()
     failure: list[BaseException] = []
 

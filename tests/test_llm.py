@@ -44,6 +44,13 @@ def test_a_streamed_reply_is_what_generate_gives(tiny: LocalModel) -> None:
     assert reply(tiny).split() == str(tiny.tokenizer.decode(new, skip_special_tokens=True)).split()
 
 
+def test_the_first_token_is_shown_before_the_next_one_is_there(tiny: LocalModel) -> None:
+    first, *others = tiny.stream(CONVERSATION, GenerationConfig(6), threading.Event())
+    whole = reply(tiny, GenerationConfig(6))
+    assert first + "".join(others) == whole
+    assert first == reply(tiny, GenerationConfig(1))
+
+
 def test_the_same_question_gets_the_same_answer_and_so_does_the_same_seed(tiny: LocalModel) -> None:
     assert reply(tiny) == reply(tiny)
     warm = GenerationConfig(24, temperature=5.0, seed=3)
