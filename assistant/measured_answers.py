@@ -15,8 +15,12 @@ from motionqa.data.schema import Fact
 
 _COUNTED = {"how many times": "repetitions", "how many steps": "steps"}
 _FEW = {0: re.compile(r"\b(no|none|not|never)\b"), 1: re.compile(r"\b(one|once|single)\b")}
-_UNITS = {"m/s": "m/s", "steps/s": "steps per second", "degrees": "degrees"}
-"""By the form of the answer. Seconds are not among them: a start and a length have the same unit."""
+_QUANTITIES = {
+    "how fast the person moves": ("m/s", "at a speed of"),
+    "how many steps a second": ("steps per second", "steps per second"),
+    "the angle of the knees": ("degrees", "knee"),
+}
+"""By what is asked for: the unit, and words of the facts that measure this and nothing else (not an arm's speed)."""
 _HANDS = {
     "left": re.compile(r"\bleft\b"), "right": re.compile(r"\bright\b"), "both": re.compile(r"\bboth\b"),
     "neither": re.compile(r"\b(neither|no|none|not)\b"),
@@ -64,9 +68,11 @@ def _counted(answer: str, question: str, meaning: str, facts: tuple[Fact, ...], 
 
 
 def _with_quantity(answer: str, meaning: str, facts: tuple[Fact, ...], brief: bool) -> str:
-    """The answer; where it says no quantity of the unit asked for and the best fact has one, that fact."""
-    unit = _UNITS.get(meaning.rpartition("; ")[2], "")
-    measured = [n for n, u in quantities_in(facts[0].text) if u == unit] if facts and unit else []
+    """The answer; where it says no quantity of the unit asked for and the best fact is the one measured, that fact."""
+    unit, about = _QUANTITIES.get(meaning.partition("; ")[0], ("", ""))
+    if not unit or not facts or about not in facts[0].text:
+        return answer
+    measured = [n for n, u in quantities_in(facts[0].text) if u == unit]
     if len(measured) != 1 or measured[0] in numbers_in(answer) or any(u == unit for _, u in quantities_in(answer)):
         return answer
     return f"{measured[0]:g} {unit}" if brief else facts[0].text

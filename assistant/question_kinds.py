@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from motionqa.assistant.embedder import SentenceEmbedder, load_minilm
-from motionqa.data.instruct.action_words import action_words, mentioned
+from motionqa.data.instruct.action_words import form_of, mentioned
 from motionqa.data.schema import Fact, InputError
 
 HERE = Path(__file__).parent
@@ -128,8 +128,7 @@ def _two_named(question: str) -> dict[str, str]:
     names = mentioned(question)
     if len(names) != 2:
         return {"first": "what is named first", "second": "what is named second"}
-    doing = [action_words()[name].doing.replace("{their}", "their") for name in names]
-    return dict(zip(("first", "second"), doing, strict=True))
+    return {place: form_of(name, "doing") for place, name in zip(("first", "second"), names, strict=True)}
 
 
 def _in_full(kind: str) -> str:

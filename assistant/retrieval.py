@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from motionqa.assistant.embedder import SentenceEmbedder
 from motionqa.assistant.question_kinds import LIKELY, QuestionKinds, question_kinds, topic_of
-from motionqa.data.instruct.action_words import action_words, mentioned, spoken_of, unlike
+from motionqa.data.instruct.action_words import form_of, mentioned, spoken_of, unlike
 from motionqa.data.reading import MotionReading
 from motionqa.data.schema import Fact, MotionReport
 
@@ -107,7 +107,7 @@ def not_recognised(question: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     missing = [name for name in sorted(mentioned(question)) if all(unlike(name, other) for other in seen)]
     if not missing:
         return ()
-    named = " or ".join(action_words()[name].do for name in missing)
+    named = " or ".join(form_of(name, "do") for name in missing)
     start, end = min(f.start_s for f in recognised), max(f.end_s for f in recognised)
     return (Fact(f"Nowhere in the clip does the person {named}, as far as recognised.", "missing", start, end),)
 
@@ -121,7 +121,7 @@ def named_order(question: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     if len(asked) != 2 or len(told) != len(names):
         return ()
     i, j = sorted(map(names.index, asked))
-    first, second = (action_words()[names[k]].doing.replace("{their}", "their") for k in (i, j))
+    first, second = (form_of(names[k], "doing") for k in (i, j))
     times = [f"{told[k].start_s:.1f} to {told[k].end_s:.1f} s" for k in (i, j)]
     text = f"{first[:1].upper()}{first[1:]} ({times[0]}) comes before {second} ({times[1]})."
     return (Fact(text, "named order", told[i].start_s, told[j].end_s),)

@@ -61,6 +61,14 @@ def test_an_answer_without_the_quantity_asked_for_gives_way_to_it() -> None:
     assert as_measured("0.9 m/s", asked, FAST, (SPEED,)) == "0.9 m/s"  # marked as unmeasured instead
     assert as_measured("Slowly.", asked, FAST, (CADENCE,)) == "Slowly."  # nothing measured in that unit
     assert as_measured("Slowly.", asked, "how long it takes; seconds", (SPEED,)) == "Slowly."
+    arm = Fact("The fastest movement is that of the right arm, at 1.3 s, 1.3 m/s.", "speed", 1.3, 1.3)
+    assert as_measured("It cannot be judged.", asked, FAST, (arm, SPEED)) == "It cannot be judged."  # not her speed
+    knees, elbow = (
+        Fact(f"Both {part} bend up to 73 degrees, at 2.6 s.", "angle", 2.6, 2.6) for part in ("knees", "elbows")
+    )
+    angle = "the angle of the knees; degrees"
+    assert as_measured("deeply", "What is the knee angle?", angle, (knees,), brief=True) == "73 degrees"
+    assert as_measured("deeply", "What is the knee angle?", angle, (elbow,), brief=True) == "deeply"
     assert as_measured("Slowly.", asked, FAST, ()) == "Slowly."
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Literal
 
 HERE = Path(__file__).parent
 PARTS = ("left arm", "right arm", "both arms", "left leg", "right leg", "both legs", "trunk", "whole body")
@@ -180,6 +181,12 @@ def mentioned(text: str) -> tuple[str, ...]:
     found = [(m.start(), m.end(), name) for name, pattern in _spoken() for m in pattern.finditer(plain)]
     longest = [f for f in found if not any(o[0] <= f[0] and f[1] <= o[1] and o[:2] != f[:2] for o in found)]
     return tuple(dict.fromkeys(name for *_, name in sorted(longest)))
+
+
+def form_of(name: str, form: Literal["do", "does", "doing", "noun"]) -> str:
+    """A form of an action, said of anybody; its name where `action_words.toml` does not have it."""
+    words = action_words().get(name)
+    return str(getattr(words, form)).replace("{their}", "their") if words else name
 
 
 def unlike(name: str, other: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from motionqa.data.instruct.action_words import action_words, overlapping
+from motionqa.data.instruct.action_words import form_of, overlapping
 from motionqa.data.reading import ReadAction
 from motionqa.data.schema import Fact
 
@@ -43,8 +43,10 @@ class ToldAction:
         """A verb phrase with name, times and manner."""
         if not self.action.name:
             return f"{self.seen} (an unnamed movement{self.doubt}), {self.when}, {self.manner}".rstrip(", ")
-        return f"{_form(self.action.name, 'does')} ({self.action.name}{self.doubt}), {self.when}, {self.manner}".rstrip(
-            ", "
+        return (
+            f"{form_of(self.action.name, 'does')} ({self.action.name}{self.doubt}), {self.when}, {self.manner}".rstrip(
+                ", "
+            )
         )
 
 
@@ -59,7 +61,9 @@ def _facts(told: Sequence[ToldAction]) -> Iterator[Fact]:
         yield _fact("action", f"The person {one.does}.", one, 0.6)
         if one.limb and (one.action.name, one.limb) not in limbs:
             limbs.add((one.action.name, one.limb))
-            yield _fact("limb", f"Body part used for {_form(one.action.name, 'noun')}: {one.limb}.", one)
+            yield _fact(
+                "limb", f"Body part used for {form_of(one.action.name, 'noun') or 'the movement'}: {one.limb}.", one
+            )
     if len(told) < 2:
         return
     # An unknown limb may be any of them.
@@ -67,9 +71,9 @@ def _facts(told: Sequence[ToldAction]) -> Iterator[Fact]:
     alone = {limb for limb in limbs_told if sum(overlapping(limb, other) for other in limbs_told) == 1}
     for before, after in zip(told, told[1:], strict=False):
         if before.action.name:
-            yield _fact("after", f"After {_form(before.action.name, 'doing')}, the person {after.does}.", after)
+            yield _fact("after", f"After {form_of(before.action.name, 'doing')}, the person {after.does}.", after)
         if after.action.name:
-            yield _fact("before", f"Before {_form(after.action.name, 'doing')}, the person {before.does}.", before)
+            yield _fact("before", f"Before {form_of(after.action.name, 'doing')}, the person {before.does}.", before)
         if before.limb in alone:
             yield _fact("after", f"After using {_with_article(before.limb)}, the person {after.does}.", after, 0.4)
         if after.limb in alone:
@@ -94,9 +98,3 @@ def _with_article(limb: str) -> str:
 
 def _length(one: ToldAction) -> float:
     return one.action.end_s - one.action.start_s
-
-
-def _form(name: str, form: str) -> str:
-    """A form of an action as in `action_words.toml`; its name where the list does not have it."""
-    words = action_words().get(name)
-    return str(getattr(words, form)).replace("{their}", "their") if words else name or "the movement"
