@@ -127,14 +127,17 @@ bench-motion_qa: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.motion_captions --data $(MOTION_QA) --mocap $(MOCAP)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.motion_qa_speed
 
-# Motion concepts on UTD-MHAD's skeletons and depth videos; one full run and its ablations a seed.
+# Motion concepts on UTD-MHAD's skeletons and depth videos; one full run and its ablations a seed, ten minutes each.
 CONCEPTS ?= runs/concepts
+SEEDS    ?= 0 1 2
 train-concepts: setup
 	$(BIN)/python -m motionqa.finetune.concept_features --mocap $(MOCAP) --videos $(DEPTH) --out $(CONCEPTS)/features
-	for kind in full plain no_velocity no_discriminative no_alignment; do \
+	for seed in $(SEEDS); do for kind in full plain no_velocity no_discriminative no_alignment; do \
 	  $(BIN)/python -m motionqa.finetune.pretrain_concepts cpu --features $(CONCEPTS)/features --ablation $$kind \
-	    --out $(CONCEPTS)/$$kind-0 || exit 1; \
-	done
+	    --loop.seed $$seed --out $(CONCEPTS)/$$kind-$$seed || exit 1; \
+	done; done
+	$(BIN)/python -m motionqa.finetune.concept_book --features $(CONCEPTS)/features --model $(CONCEPTS)/full-0/model \
+	  --out $(CONCEPTS)/full-0/model
 
 bench-concepts: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_concepts --features $(CONCEPTS)/features --runs $(CONCEPTS) $(ARGS)

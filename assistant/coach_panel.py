@@ -40,11 +40,11 @@ VIEW_WORDS: dict[View, str] = {
 
 def exercise_choices(critique: Critique | None = None) -> list[tuple[str, str]]:
     """What the list of exercises offers: first what was recognised, then every exercise by name."""
-    own = "recognised by rule"
+    own = "as recognised"
     rules = load_rules().exercises
     best = critique.assessment.guesses[0] if critique and critique.assessment.guesses else None
     if critique and critique.assessment.exercise and best and not best.named_by_user:
-        own += f": {rules[best.name].title.lower()}, confidence {best.confidence:.2f}"
+        own += f": {rules[best.name].title.lower()} ({best.confidence:.2f})"
     return [(own, ""), *sorted((e.title, name) for name, e in rules.items())]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from motionqa.data.schema import InputError
+from motionqa.encoders.device import computed
 
 SHORT = 4
 """A question of so few words ("and the left one?") is mostly the one before it."""
@@ -38,7 +39,7 @@ class SentenceEmbedder:
 
     def __init__(self, tokenizer: Any = None, network: Any = None) -> None:
         """MiniLM as it was released; a tuned one may be handed in with its tokenizer."""
-        self._tokenizer, self.network = load_minilm() if network is None else (tokenizer, network)
+        self._tokenizer, self.network = computed(load_minilm)() if network is None else (tokenizer, network)
         self._one = lru_cache(maxsize=4096)(self._embed_one)
 
     def __call__(self, sentences: list[str]) -> Float[np.ndarray, "N 384"]:
@@ -54,6 +55,7 @@ class SentenceEmbedder:
         asked = asked + far * self([previous])[0]
         return asked / np.linalg.norm(asked)
 
+    @computed
     def _embed_one(self, sentence: str) -> Float[np.ndarray, "384"]:
         # One by one: padding would make a sentence's vector depend on its neighbours in the last digits.
         import torch

@@ -20,7 +20,7 @@ from motionqa.assistant.likelihood import AnswerLikelihood, answer_likelihoods
 from motionqa.assistant.streaming import GenerationConfig, as_text, markers, stream_reply
 from motionqa.data.cache import cache_root
 from motionqa.data.schema import Conversation, InputError
-from motionqa.encoders.device import best_device
+from motionqa.encoders.device import best_device, computed
 
 if TYPE_CHECKING:
     import torch
@@ -123,7 +123,7 @@ def embedded_directory() -> Path:
     target = cache_root() / "llm" / f"{gguf.stem}-{gguf.stat().st_size}"
     if not (target / "ready").exists():
         try:
-            _unpack_gguf(gguf, target)
+            computed(_unpack_gguf)(gguf, target)
         except OSError as error:
             raise InputError(
                 f"The language model could not be unpacked into {target.parent} ({error}). It needs 300 MB there; "
@@ -189,7 +189,7 @@ class LocalModel:
     """A causal language model run by transformers on this machine."""
 
     def __init__(self, source: str | Path, name: str) -> None:
-        self.model, self.tokenizer = load_causal_lm(source)
+        self.model, self.tokenizer = computed(load_causal_lm)(source)
         self.name = name
         self.device = self.model.device
         self.context_tokens = int(getattr(self.model.config, "max_position_embeddings", 2048))
@@ -211,6 +211,7 @@ class LocalModel:
         """Tokens of the rendered conversation."""
         return len(self.tokenizer(self.rendered(conversation)).input_ids)
 
+    @computed
     def weigh(self, conversation: Conversation, answers: Sequence[str]) -> tuple[AnswerLikelihood, ...]:
         """The log-likelihood of each answer as the model's whole next turn."""
         with self._one_at_a_time:

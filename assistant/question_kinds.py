@@ -22,6 +22,7 @@ from jaxtyping import Float
 from motionqa.assistant.embedder import SentenceEmbedder, load_minilm
 from motionqa.data.instruct.action_words import form_of, mentioned
 from motionqa.data.schema import Fact, InputError
+from motionqa.encoders.device import computed
 
 HERE = Path(__file__).parent
 RELEASED = HERE / "weights" / "question_kinds"
@@ -149,6 +150,7 @@ def shares(kind: str) -> dict[str, float]:
     return {topic: LATER**rank for rank, topic in enumerate(topics_of_kinds()[kind])}
 
 
+@computed
 def load_question_kinds(folder: Path) -> QuestionKinds:
     """The classifier of a folder.
 

@@ -1,4 +1,4 @@
-"""Where the weights that ship with the project are, and the choice between lifters and flow networks by name."""
+"""Where the weights that ship with the project are, and the choice of lifter, flow network and concepts by name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from motionqa.data.cache import content_sha256
 from motionqa.data.schema import InputError
 from motionqa.encoders.clip_encoder import LiftingConfig
+from motionqa.encoders.concepts.book import BOOK, ConceptWeights
 from motionqa.encoders.flow.network import FlowWeights
 from motionqa.encoders.reader.read import Reader, load_reader
 
@@ -16,6 +17,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 LIFTERS = ("dstformer", "blazepose")
 DEFAULT_LIFTER = "dstformer"
 DEFAULT_FLOW = "flow"
+DEFAULT_CONCEPTS = "concepts"
 
 
 def lifting(name: str = DEFAULT_LIFTER) -> LiftingConfig:
@@ -53,6 +55,23 @@ def flow(name: str = DEFAULT_FLOW) -> FlowWeights:
             "motionqa.finetune.pretrain_flow. Train one and give its folder."
         )
     return FlowWeights(weights, _version(config))
+
+
+def concepts(name: str = DEFAULT_CONCEPTS) -> ConceptWeights:
+    """The motion concepts of a name: `concepts` (released), or a folder of weights with its book.
+
+    InputError where there is no such folder.
+    """
+    weights, below = WEIGHTS / "concepts" if name == DEFAULT_CONCEPTS else Path(name), WEIGHTS / "dstformer"
+    config = weights / "config.json"
+    if not config.exists() or not (weights / BOOK).exists():
+        what = "No concepts are released yet" if name == DEFAULT_CONCEPTS else f"There are no concepts {name!r}"
+        raise InputError(
+            f"{what}: expected a folder with config.json, model.safetensors and {BOOK} as written by "
+            "motionqa.finetune.pretrain_concepts and motionqa.finetune.concept_book. Train them and give the folder."
+        )
+    book = content_sha256(weights / BOOK)[:16]
+    return ConceptWeights(weights, below, f"{_version(config)} {book} {_version(below / 'config.json')}")
 
 
 @cache

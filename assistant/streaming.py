@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from motionqa.encoders.device import begin
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
@@ -30,8 +32,8 @@ def stream_reply(
 ) -> Iterator[str]:
     """Pieces of the reply of `generate`, which is given transformers' settings for one reply as keywords.
 
-    It runs in a thread, under the lock, and ends at the next token once `stop` is set. Whoever leaves the iteration
-    early stops it too; what it raises is raised here.
+    It runs beside the caller (`encoders.device.begin`), under the lock, and ends at the next token once `stop` is set.
+    Whoever leaves the iteration early stops it too; what it raises is raised here.
     """
     import torch
     from transformers import TextIteratorStreamer, set_seed
@@ -74,15 +76,14 @@ def stream_reply(
             failure.append(error)
             streamer.end()
 
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
+    under_way = begin(work)
     try:
         for piece in streamer:
             if piece:
                 yield piece
     finally:
         local_stop.set()
-        thread.join()
+        under_way.result()
     if failure:
         raise failure[0]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from motionqa.assistant.coaching.coach import Critique
+from motionqa.assistant.concept_timeline import ShownConcepts
 from motionqa.assistant.flow_view import ShownFlow
 from motionqa.assistant.people_picker import PeoplePicture
 from motionqa.assistant.session import ChatSession
@@ -33,6 +34,7 @@ class Visit:
     uses: set[str] = field(default_factory=set)
     """What the upload is still needed for: "video", "people", "flow"."""
     flow: ShownFlow | None = None
+    concepts: ShownConcepts | None = None
     flow_request: int = 0
     """Counts up when flow is asked for or stopped; the one under way then ends."""
 
@@ -47,7 +49,7 @@ class Visit:
 
     def new_clip(self) -> None:
         """Forgets what was made of the clip before; a reference stays."""
-        self.flow, self.drawn, self.critique, self.stills = None, None, None, {}
+        self.flow, self.concepts, self.drawn, self.critique, self.stills = None, None, None, None, {}
 
     def done(self, use: str) -> None:
         """One use less of the upload, which goes with the last."""

@@ -22,6 +22,7 @@ from motionqa.assistant.processor import ModelInputs
 from motionqa.assistant.shared_cache import continued
 from motionqa.assistant.streaming import GenerationConfig, stream_reply
 from motionqa.data.schema import Conversation
+from motionqa.encoders.device import computed
 
 
 class TunedModel:
@@ -40,6 +41,7 @@ class TunedModel:
         self._one_at_a_time = threading.Lock()
 
     @classmethod
+    @computed
     def load(cls, folder: Path, base: str | Path | Base | None = None, name: str | None = None) -> TunedModel:
         """The assistant of a directory. InputError as `load_assistant`."""
         assistant = load_assistant(folder, base)
@@ -69,6 +71,7 @@ class TunedModel:
 
         return stream_reply(generate, self.tokenizer, config, stop, self._one_at_a_time)
 
+    @computed
     def weigh(self, conversation: Conversation, answers: Sequence[str]) -> tuple[AnswerLikelihood, ...]:
         """The log-likelihood of each answer, with its end, as the whole next turn. ValueError for an empty answer."""
         if not answers or not all(a.strip() for a in answers):

@@ -14,6 +14,8 @@ import gradio as gr
 
 from motionqa.assistant.coach_panel import CoachPanel
 from motionqa.assistant.coach_tab import PRIVATE, CoachTab, coach_tab, wire_coach
+from motionqa.assistant.concept_box import ConceptBox, concept_box, wire_concepts
+from motionqa.assistant.concept_panel import ConceptPanel
 from motionqa.assistant.examples import example_files
 from motionqa.assistant.panels import plotly_js
 from motionqa.assistant.released import DEFAULT_LIFTER
@@ -66,6 +68,7 @@ class _Clip:
     mesh_note: gr.HTML
     mesh: gr.HTML
     flow: _Flow
+    concepts: ConceptBox
     coach: CoachTab
 
 
@@ -78,8 +81,8 @@ class _Talk:
     suggestions: list[gr.Button]
 
 
-def build_page(engine: Engine) -> gr.Blocks:
-    """The page, ready to launch."""
+def build_page(engine: Engine, concept_index: Path | None = None) -> gr.Blocks:
+    """The page, ready to launch. `concept_index` is a folder of indexed clips to look for like moments in."""
     page = Page(engine)
     with gr.Blocks(title="motionqa", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as blocks:
         _offer_api(page)
@@ -93,6 +96,7 @@ def build_page(engine: Engine) -> gr.Blocks:
         blocks.load(page.open, None, visit, show_progress="hidden", **PRIVATE)
         _wire_clip(page, visit, clip, talk)
         _wire_talk(page, visit, talk)
+        wire_concepts(ConceptPanel(engine.encoder, concept_index), visit, clip.concepts)
         wire_coach(CoachPanel(engine, page.uploads), visit, clip.coach, clip.video, talk.chat)
     return blocks
 
@@ -138,6 +142,7 @@ def _clip_column() -> _Clip:
             people = gr.Radio([], label="Who is meant? Choose here, or click in the picture")
             picture = gr.Image(show_label=False, interactive=False, elem_id="people", buttons=[])
     flow = _flow_box()
+    concepts = concept_box()
     with gr.Accordion("Body mesh", open=False, visible=False, elem_id="mesh-box") as mesh_box:
         mesh_button = gr.Button("Show body mesh", size="sm", elem_id="show-mesh")
         mesh_note = gr.HTML("", elem_id="mesh-note")
@@ -160,6 +165,7 @@ def _clip_column() -> _Clip:
         mesh_note,
         mesh,
         flow,
+        concepts,
         coach,
     )
 
@@ -201,7 +207,8 @@ def _wire_clip(page: Page, visit: gr.State, clip: _Clip, talk: _Talk) -> None:
     panes = [
         clip.upload, clip.status, clip.video, clip.facts, clip.angles, clip.space, clip.picture, clip.people,
         clip.people_tab, talk.chat, clip.panels, clip.mesh_box, clip.mesh_note, clip.mesh,
-        clip.flow.box, clip.flow.note, clip.flow.video, clip.flow.facts, *clip.coach.panes,
+        clip.flow.box, clip.flow.note, clip.flow.video, clip.flow.facts,
+        *clip.concepts.panes, *clip.coach.panes,
     ]  # fmt: skip
     busy: dict[str, Any] = {"show_progress_on": [clip.status], "concurrency_limit": 4, **PRIVATE}
 
@@ -239,14 +246,20 @@ def _wire_talk(page: Page, visit: gr.State, talk: _Talk) -> None:
 
 
 def launch(
-    engine: Engine, host: str = "127.0.0.1", port: int | None = 7860, *, mcp: bool = False, block: bool = True
+    engine: Engine,
+    host: str = "127.0.0.1",
+    port: int | None = 7860,
+    *,
+    mcp: bool = False,
+    block: bool = True,
+    concept_index: Path | None = None,
 ) -> str:
     """Serves the page and returns its address.
 
     Beside a tab's own uploads and outputs only plotly's script can be fetched. With `block=False` it returns at once.
     """
     gr.set_static_paths([plotly_js()])
-    blocks = build_page(engine).queue(default_concurrency_limit=4, max_size=64)
+    blocks = build_page(engine, concept_index).queue(default_concurrency_limit=4, max_size=64)
     _, address, _ = blocks.launch(
         server_name=host,
         server_port=port,

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import gradio as gr
 
-from motionqa.assistant import coach_panel, flow_panel
+from motionqa.assistant import coach_panel, concept_panel, flow_panel
 from motionqa.assistant.overlay import draw_clip, time_offset_s
 from motionqa.assistant.panels import angle_plot, answer_markdown, facts_html, plotly_js, space_player
 from motionqa.assistant.people_picker import people_picture, person_label
@@ -163,6 +163,7 @@ class Page:
             "",
             gr.update(value=None, visible=False),
             "",
+            *concept_panel.fresh(),
             *coach_panel.fresh(),
         )
 
@@ -204,7 +205,7 @@ class Page:
     @staticmethod
     def _keep(status: str | None = None) -> tuple[Any, ...]:
         first = (None, gr.skip() if status is None else status)
-        return (*first, *(gr.skip() for _ in range(16 + len(coach_panel.fresh()))))
+        return (*first, *(gr.skip() for _ in range(16 + len(concept_panel.fresh()) + len(coach_panel.fresh()))))
 
     # ------------------------------------------------------------------------------------------- chat
 

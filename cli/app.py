@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 
 def app(
@@ -14,6 +15,7 @@ def app(
     lifter: str = "dstformer",
     mcp: bool = False,
     cache: bool = True,
+    concept_index: Path | None = None,
 ) -> int:
     """Serves the chat page until interrupted.
 
@@ -25,6 +27,7 @@ def app(
         lifter: what puts a video's joints into space: dstformer, blazepose, a folder of weights, or an official
             MotionBERT checkpoint
         cache: keep encodings (joints and outline, no picture) for the next visit
+        concept_index: a folder that `motionqa concepts index` wrote, to look for like moments in
         mcp: also offer the `ask` tool to MCP clients
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -41,5 +44,5 @@ def app(
         print(f"motionqa: {error}", file=sys.stderr)
         return 2
     print(f"motionqa with {engine.llm.name}: http://{host}:{port}", flush=True)
-    launch(engine, host, port, mcp=mcp)
+    launch(engine, host, port, mcp=mcp, concept_index=concept_index)
     return 0

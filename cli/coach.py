@@ -135,11 +135,12 @@ def _coach(
 
 
 def _encoder(setting: _Setting):  # heavy imports are kept inside
+    from motionqa.assistant.released import reader
     from motionqa.data.cache import EncodingCache
     from motionqa.encoders.clip_encoder import ClipEncoder
 
     config = encoder_config(setting.start_s, setting.lifter, setting.motion)
-    return ClipEncoder(config, EncodingCache() if setting.cache else None)
+    return ClipEncoder(config, EncodingCache() if setting.cache else None, reader())
 
 
 def _print(critique, as_json: bool) -> None:

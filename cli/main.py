@@ -14,6 +14,7 @@ import tyro
 
 from motionqa.cli.app import app
 from motionqa.cli.coach import coach
+from motionqa.cli.concepts import concepts
 from motionqa.cli.encoding import encoder_config, progress_line
 from motionqa.cli.evaluate import doctor, evaluate
 from motionqa.cli.flow import flow
@@ -211,6 +212,7 @@ COMMANDS = {
     "mesh": mesh,
     "coach": coach,
     "flow": flow,
+    "concepts": concepts,
     "app": app,
     "eval": evaluate,
     "doctor": doctor,

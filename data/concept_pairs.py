@@ -3,7 +3,9 @@
 `motionqa.finetune.concept_features` writes a folder once; everything in it is frozen while concepts are learned:
 `PART.features.npy` holds DSTformer's representation of every frame at 15 a second, `PART.npz` the joints and words of
 the clips, `videos/` what is seen of the person and the flow there (`motionqa.data.packed_flow`). Which part a clip is
-in is decided by `motionqa.data.mocap.splits`: of UTD-MHAD odd subjects train and even subjects test.
+in is decided by `motionqa.data.mocap.splits`: of UTD-MHAD odd subjects train and even subjects test. Pairs of other
+sources are parts of their own, named SPLIT-SOURCE (`train-rendered`, `train-films`, `test-films`), so that they can be
+added to a folder later.
 
 The representation ends in tanh, so a signed byte holds it to 1 / 254. Axis legend: `B` windows, `P` pairs (the first
 of the windows), `T` frames, `R` representation, `C` channels.
@@ -18,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float16, Int8
 
+from motionqa.data.mocap.clip import MocapClip
 from motionqa.data.mocap.windows import SOURCE_SHARES
 from motionqa.data.motion_files.array_files import load_npz
 from motionqa.data.packed_flow import packed_channels, sight_path
@@ -65,6 +68,11 @@ class ConceptBatch:
     pairs: int
 
 
+def as_bytes(features: Float[Array, "..."]) -> Int8[Array, "..."]:
+    """Features between -1 and 1 in 127ths."""
+    return np.clip(np.round(features * BYTE), -BYTE, BYTE).astype(np.int8)
+
+
 def save_part(folder: Path, part: str, features: Sequence[Int8[Array, "_ 17 R"]], clips: Sequence[ConceptClip]) -> Path:
     """The part's npz file, written after its features: a part with one is whole."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +99,16 @@ def save_part(folder: Path, part: str, features: Sequence[Int8[Array, "_ 17 R"]]
 
 
 def load_part(folder: Path, part: str) -> list[ConceptClip]:
-    """The clips of a part; features stay on disk until a window is drawn. InputError where it is missing or torn."""
+    """The clips of a part; features stay on disk until a window is drawn. InputError where it is missing or torn.
+
+    `train` is followed by the training pairs of every other source that is there. Held-out pairs of other sources are
+    read by their own name (`test-films`): their joints are estimates, which would blur scores on exact ones.
+    """
+    parts = sorted(f.stem for f in folder.glob("train-*.npz")) if part == "train" else []
+    return [clip for name in (part, *parts) for clip in _load_part(folder, name)]
+
+
+def _load_part(folder: Path, part: str) -> list[ConceptClip]:
     path, kept = folder / f"{part}.npz", folder / f"{part}.features.npy"
     if not path.exists() or not kept.exists():
         raise InputError(
@@ -155,7 +172,7 @@ class ConceptSampler:
         self.takes = list(takes.values())
         """Every clip with a video, with the views it was seen from."""
         self._videos = {name: load_video(folder, name) for name in takes}
-        self._share = _shares(self.alone)
+        self._share = source_shares(self.alone) if self.alone else None
 
     def batch(self, step: int, pairs: int, others: int) -> ConceptBatch:
         """`pairs` windows with their video, all of different clips, then `others` of motion alone.
@@ -205,10 +222,8 @@ def _held_rows(length: int, start: int, window: int) -> Array:
     return np.minimum(np.arange(start, start + window), length - 1)
 
 
-def _shares(clips: Sequence[ConceptClip]) -> Float[Array, "N"] | None:
+def source_shares(clips: Sequence[ConceptClip] | Sequence[MocapClip]) -> Float[Array, "N"]:
     """How often a window comes from each clip: by length within a collection, collections by `SOURCE_SHARES`."""
-    if not clips:
-        return None
     frames = np.array([len(c) for c in clips], dtype=np.float64)
     sources = np.array([c.source for c in clips])
     for source in set(sources.tolist()):

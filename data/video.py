@@ -30,6 +30,10 @@ CONTAINERS = (
 ACCEPTED = "mp4, mov, mkv, webm, avi, mpeg, wmv, flv or gif"
 
 
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".gif")
+"""What files of films end in, where a folder is looked through; a file that is named may end in anything."""
+
+
 @dataclass(frozen=True)
 class DecodeConfig:
     """What part of a video is analysed, how densely and at what size."""

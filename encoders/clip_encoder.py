@@ -12,6 +12,7 @@ from motionqa.data.cache import EncodingCache, content_sha256, encoding_key
 from motionqa.data.motion_files.read import MotionOverrides, looks_like_motion_file, read_motion
 from motionqa.data.schema import ClipEncoding, Fact, InputError, MotionRecording, MotionReport, Pose3D, PoseSequence
 from motionqa.data.video import DecodeConfig, read_clip
+from motionqa.encoders.device import begin, computed
 from motionqa.encoders.kinematics.analyse import analyse
 from motionqa.encoders.kinematics.config import ONE_CAMERA, KinematicsConfig
 from motionqa.encoders.lift import along_the_ray, from_image, place_in_space, relift
@@ -154,10 +155,13 @@ def _encode_video(path: Path, config: EncoderConfig, progress: Progress) -> Clip
     people = find_people(clip, config.people, watch.stage("finding people"))
     track = choose_person(people, config.person, clip)
     watch.done("finding people")
+    lifting = config.lifting
+    weights = lifting.weights
+    lifter = begin(lambda: load_lifter(weights, lifting.version)) if weights else None  # while the body is followed
     pose = estimate_pose(clip, track, config.pose, watch.stage("following the body"))
     watch.done("following the body")
     watch.stage("lifting to 3D")
-    pose3d = _seen_part(_in_space(pose, config.lifting))
+    pose3d = _seen_part(_in_space(pose, lifter.result() if lifter else None))
     watch.done("lifting to 3D")
     watch.stage("measuring")
     report = measure(pose3d, config)
@@ -185,15 +189,16 @@ def _encode_video(path: Path, config: EncoderConfig, progress: Progress) -> Clip
     )
 
 
-def _in_space(pose: PersonPose, lifting: LiftingConfig) -> Pose3D:
-    """Joints in the room: lifted by DSTformer where its weights are given, else as BlazePose guesses them."""
-    if lifting.weights is None:
+def _in_space(pose: PersonPose, lifter: tuple[Network, LifterConfig] | None) -> Pose3D:
+    """Joints in the room: lifted where there is a network for it, else as BlazePose guesses them."""
+    if lifter is None:
         return place_in_space(pose.image, pose.world)
-    network, config = load_lifter(lifting.weights, lifting.version)
+    network, config = lifter
     return place_in_space(pose.image, relift(pose.image, pose.world, network, config), along_the_ray(pose.image))
 
 
 @cache
+@computed
 def load_lifter(weights: Path, version: str) -> tuple[Network, LifterConfig]:
     """The network of a released folder or an official checkpoint, and how it is fed; loaded once a version."""
     del version  # the cache tells new weights in an old place by it
@@ -202,9 +207,9 @@ def load_lifter(weights: Path, version: str) -> tuple[Network, LifterConfig]:
     from motionqa.encoders.pretrained import load_dstformer
 
     if weights.is_file():
-        return torch_network(load_dstformer(weights)[0]), OFFICIAL
+        return computed(torch_network(load_dstformer(weights)[0])), OFFICIAL
     released = load_model_dir(weights)
-    return torch_network(released.model), LifterConfig(**released.lifter)
+    return computed(torch_network(released.model)), LifterConfig(**released.lifter)
 
 
 def _seen_part(pose: Pose3D) -> Pose3D:

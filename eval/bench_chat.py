@@ -89,6 +89,7 @@ def chat(clip: Path, new_tokens: int = 48) -> dict[str, float]:
     from motionqa.assistant.retrieval import choose_facts
     from motionqa.assistant.session import ChatSession, load_engine
     from motionqa.assistant.tuned import TunedModel
+    from motionqa.encoders.device import computed
 
     engine = load_engine(use_cache=True)
     plain = load_llm(EMBEDDED_NAME)
@@ -108,6 +109,7 @@ def chat(clip: Path, new_tokens: int = 48) -> dict[str, float]:
     ids = torch.full((1, engine.llm.count_tokens(prompt.conversation)), tokenizer("so").input_ids[0])
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
+    @computed
     def bare(tokens: int) -> float:
         started = time.perf_counter()
         with torch.inference_mode():

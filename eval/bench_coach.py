@@ -19,21 +19,22 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from motionqa.assistant.coaching.coach import Assessment, assess, coach, write_critique
+from motionqa.assistant.coaching.coach import Assessment, Critique, assess, coach, write_critique
 from motionqa.assistant.coaching.critique import note
 from motionqa.assistant.coaching.exercise_file import load_rules
 from motionqa.assistant.coaching.indicators import SIX, indicators
 from motionqa.assistant.coaching.number_check import unfounded
 from motionqa.assistant.coaching.repetitions import count
 from motionqa.assistant.llm import GenerationConfig, LanguageModel, load_llm
-from motionqa.assistant.released import lifting
+from motionqa.assistant.released import lifting, reader
 from motionqa.data.cache import EncodingCache
 from motionqa.data.schema import Conversation, InputError
 from motionqa.encoders.clip_encoder import ClipEncoder, EncoderConfig
-from motionqa.eval.benchmark import Row, publish, published
+from motionqa.encoders.reader.read import read_pose
+from motionqa.eval.benchmark import Row, median_row, publish, published
 from motionqa.eval.coach_angles import angle_rows
 from motionqa.eval.coach_forms import form_rows
-from motionqa.eval.coach_sets import KnownSet, encoded, faulty_sets, generated_sets, mocap_sets
+from motionqa.eval.coach_sets import KnownSet, encoded, faulty_sets, generated_sets, held_out_sets, mocap_sets
 from motionqa.eval.push_ups import push_up_rows
 
 COMMAND = "make bench-coach"
@@ -50,7 +51,7 @@ class Config:
     encodings: Path = Path("runs/coach/encodings")
     """Where encoded videos are kept between runs."""
     only: tuple[str, ...] = ()
-    """Parts: counts, forms, angles, critiques, wording, pushups, time. All where none is named."""
+    """Parts: counts, recognised, forms, angles, critiques, wording, pushups, time. All where none is named."""
     sets: int = 120
     """Generated sets to count."""
     mocap_sets: int = 60
@@ -93,6 +94,21 @@ def _counts(name: str, known: list[KnownSet], split: str) -> Rows:
     yield _share(f"count_exact_{name}", errors == 0, ">= 0.90", split)
     yield _share(f"count_within_one_{name}", errors <= 1, ">= 0.98", split)
     yield _share(f"recognised_{name}", np.array(named), "", split)
+
+
+def recognised_rows(config: Config) -> Rows:
+    """Which exercise it is, for people nobody trained on: rules weighed with the reader, beside rules alone."""
+    rules, read_by = load_rules(), reader()
+    assert read_by is not None
+    hits: dict[str, list[bool]] = {"read": [], "rules": []}
+    for one in held_out_sets(config.data / "mocap"):
+        bare = encoded(one)
+        read = replace(bare, reading=read_pose(one.pose, read_by))
+        for how, encoding in (("read", read), ("rules", bare)):
+            found = assess(encoding, rules=rules).exercise
+            hits[how].append(found is not None and found.name == one.exercise)
+    split = f"{len(hits['read'])} sets of UTD-MHAD's even subjects: squats, arm curls and lunges, 2 to 6 in a row"
+    yield _share("recognised_held_out", np.array(hits["read"]), "", split, rules=float(np.mean(hits["rules"])))
 
 
 def _share(id: str, hits: Array, goal: str, split: str, **beside: float) -> Row:
@@ -190,7 +206,6 @@ def time_rows(config: Config) -> Rows:
     from motionqa.data.synthetic.drawn_figure import figure_frames
     from motionqa.data.synthetic.motions import render
     from motionqa.data.video_writer import write_video
-    from motionqa.eval.bench_chat import bare_pose_loop
     from motionqa.eval.drawn_clips import turned
 
     del config
@@ -202,21 +217,37 @@ def time_rows(config: Config) -> Rows:
     encoder = ClipEncoder(EncoderConfig(lifting=lifting()))
     with tempfile.TemporaryDirectory() as folder:
         clip = write_video(figure_frames(person), Path(folder) / "squats.mp4")
-        bare = bare_pose_loop(clip)
-        started = time.perf_counter()
-        encoding = encoder.encode(clip)
-        encoded_s = time.perf_counter() - started
-        critique = coach(encoding)
-        begins = time.perf_counter() - started
-    loop = encoding.timings_s["following the body"]
-    beside = {"bare pose loop, s": round(bare, 1), "our pose loop, s": round(loop, 1), "begins, s": round(begins, 1),
-              "assessing and template, s": round(begins - encoded_s, 2),
-              "against our pose loop": round(begins / loop, 2)}  # fmt: skip
+        runs = [_timed(clip, encoder) for _ in range(3)]
+    seconds, critique = runs[-1]
+    beside = {f"{what}, s": round(s, 2) for what, s in seconds.items()}
+    beside["against our pose loop"] = round(seconds["begins"] / seconds["our pose loop"], 2)
+    ratios = [s["begins"] / s["bare pose loop"] for s, _ in runs]
     split = f"drawn person, 640 x 480, 30 s, {len(critique.assessment.table)} squats counted; the critique begins with "
-    split += "its opening and first correction"
-    yield Row(
-        "critique_begins_over_bare_pose_loop", round(begins / bare, 2), "ratio", None, beside, "<= 1.3", split, COMMAND
+    split += "its opening and first correction; median, range of three, beside them the last"
+    yield median_row(
+        "critique_begins_over_bare_pose_loop",
+        ratios,
+        "ratio",
+        baselines=beside,
+        goal="<= 1.3",
+        split=split,
+        command=COMMAND,
     )
+
+
+def _timed(clip: Path, encoder: ClipEncoder) -> tuple[dict[str, float], Critique]:
+    """Seconds of each part up to a clip's critique, and the critique."""
+    from motionqa.eval.bench_chat import bare_pose_loop
+
+    bare = bare_pose_loop(clip)
+    started = time.perf_counter()
+    encoding = encoder.encode(clip)
+    encoded_s = time.perf_counter() - started
+    critique = coach(encoding)
+    begins = time.perf_counter() - started
+    loop = encoding.timings_s["following the body"]
+    parts = {"bare pose loop": bare, "our pose loop": loop, "begins": begins}
+    return parts | {"assessing and template": begins - encoded_s}, critique
 
 
 def _form_rows(config: Config) -> Rows:
@@ -233,6 +264,7 @@ def _push_up_rows(config: Config) -> Rows:
 
 PARTS: dict[str, Callable[[Config], Rows]] = {
     "counts": count_rows,
+    "recognised": recognised_rows,
     "forms": _form_rows,
     "angles": _angle_rows,
     "critiques": critique_rows,

@@ -39,7 +39,8 @@ from motionqa.eval.concept_scores import (
     cluster,
     high_energy,
     linear_probe,
-    normalised_mutual_information,
+    nmi_above_chance,
+    nmi_of_clips,
     recall_at,
     velocity_error_mm,
 )
@@ -153,21 +154,18 @@ def label_rows(config: Config, kept: Kept, runs: Runs) -> Rows:
     count = len(clusters.centres)
     found = {id(c): clusters.assign(_token_features(c)) for c in (*train, *test)}
 
-    def nmi(codes: Callable[[ConceptClip], Array]) -> float:
-        given = [codes(c) for c in test]
-        labels = np.repeat(truth, [len(g) for g in given])
-        return normalised_mutual_information(np.concatenate(given).tolist(), labels.tolist())
-
     def probe(codes: Callable[[ConceptClip], Array], count: int) -> float:
         return linear_probe(bags([codes(c) for c in train], count), known, bags([codes(c) for c in test], count), truth)
 
     split = f"{len(test)} clips of UTD-MHAD's even subjects, {len(set(truth))} actions; fitted on the odd ones"
     goal = "ahead of k-means and plain"
     beside = ("plain", "no_velocity", "no_discriminative", "no_alignment", "no_unpaired")
-    yield over_seeds(
-        "codes_nmi", runs, lambda r: nmi(lambda c: r.motion(c).codes), "", beside=beside, goal=goal, split=split,
-        more={K_MEANS: round(nmi(lambda c: found[id(c)]), 3)},
-    )  # fmt: skip
+    clustered = [found[id(c)] for c in test]
+    for name, agreement in (("codes_nmi", nmi_of_clips), ("codes_nmi_above_chance", nmi_above_chance)):
+        yield over_seeds(
+            name, runs, lambda r, of=agreement: of([r.motion(c).codes for c in test], truth), "", beside=beside,
+            goal=goal, split=split, more={K_MEANS: round(agreement(clustered, truth), 3)},
+        )  # fmt: skip
     yield over_seeds(
         "codes_probe", runs, lambda r: 100 * probe(lambda c: r.motion(c).codes, r.model.config.motion.quantizer.codes),
         "% correct", beside=beside, goal=goal, split=f"{split}; bags of codes",

@@ -2,8 +2,9 @@
 
     make bench-flow MOCAP=FOLDER RUNS=FOLDER FILMS=FOLDER
 
-RUNS holds NAME/model for hmore, photometric, skeleton, boundary and both, and depth_actions/*.json; FILMS what
-`motionqa.finetune.flow_pairs` wrote. Figures whose model or data are not there are None beside the baselines' figures.
+RUNS holds NAME/model for hmore, photometric, skeleton, boundary and both, depth_actions/*.json and gait/*.json; FILMS
+what `motionqa.finetune.flow_pairs` wrote. Figures whose model or data are not there are None beside the baselines'
+figures.
 """
 
 from __future__ import annotations
@@ -242,12 +243,32 @@ def action_rows(config: Config) -> Rows:
     )  # fmt: skip
 
 
+def gait_rows(config: Config) -> Rows:
+    """Who walks there: rank-1 with world and local flow beside outline and depth, and with less."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for path in sorted((config.runs / "gait").glob("*-[0-9]*.json")):
+        scored = json.loads(path.read_text())
+        if "all" in scored:  # CASIA-B's figures are of views and clothes, and for those who have it
+            found.setdefault(scored["condition"], []).append(scored["all"])
+    shares = {k: round(100 * float(np.mean([one["rank1"] for one in of])), 2) for k, of in found.items()}
+    both = found.get("both", [])
+    spread = tuple(round(100 * end(o["rank1"] for o in both), 2) for end in (min, max)) if len(both) > 1 else None
+    probes = f"{both[0]['n']:.0f} probes of walk and jog, range of {len(both)} runs" if both else "not measured"
+    yield Row(
+        "utd_people_by_gait", shares.get("both"), "% rank-1", spread,  # type: ignore[arg-type]
+        {k: v for k, v in shares.items() if k != "both"},
+        "both ahead of none", f"UTD-MHAD depth video, trials 3 and 4 against 1 and 2 of the same people, {probes}",
+        COMMAND,
+    )  # fmt: skip
+
+
 # ---------------------------------------------------------------------------------------------------- main
 
 PARTS: dict[str, Callable[[Config], Rows]] = {
     "drawn": drawn_rows,
     "films": film_rows,
     "actions": action_rows,
+    "gait": gait_rows,
     "chamfer": lambda config: chamfer_rows(COMMAND, config.mocap, TEST_SEED),
     "size": lambda config: size_rows(COMMAND, config.model(OURS)),
     "speed": lambda config: speed_rows(COMMAND, config.model(OURS)),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from motionqa.data.mocap.clip import MocapClip
 from motionqa.data.mocap.packed import load_packed
 from motionqa.data.schema import ClipEncoding, Pose3D
 from motionqa.data.skeleton import H36M_17
@@ -38,6 +39,7 @@ MAKERS: dict[str, Callable[..., BodyMotion]] = {
     "deadlift": made.deadlift_set,
     "sit_up": made.sit_up_set,
     "pull_up": made.pull_up_set,
+    "lunge": made.lunge_set,
 }
 FAULTS: dict[str, tuple[tuple[str, dict[str, float]], ...]] = {
     "squat": (("depth", {"knee_deg": 75.0}), ("trunk_lean", {"lean_deg": 60.0})),
@@ -74,8 +76,18 @@ def generated_sets(
 
 def mocap_sets(mocap: Path, count: int, seed: int = 0) -> Iterator[KnownSet]:
     """UTD-MHAD's squats and two-arm curls, one performance each, put in a row 2 to 6 times with short blends."""
+    clips = [c for c in load_packed(mocap / "utd_mhad.npz") if _exercise(c.label) in ("squat", "biceps_curl")]
+    yield from _sets(clips, count, seed)
+
+
+def held_out_sets(mocap: Path, seed: int = 0) -> Iterator[KnownSet]:
+    """As `mocap_sets`, with lunges, and of the people whom no released model has seen."""
+    clips = [c for c in load_packed(mocap / "utd_mhad.npz") if _exercise(c.label) and c.split == "test"]
+    yield from _sets(clips, len(clips), seed)
+
+
+def _sets(clips: Sequence[MocapClip], count: int, seed: int) -> Iterator[KnownSet]:
     rng = np.random.default_rng(seed)
-    clips = [c for c in load_packed(mocap / "utd_mhad.npz") if _exercise(c.label)]
     for i in range(min(count, len(clips))):
         clip = clips[i * len(clips) // min(count, len(clips))]
         times = int(rng.integers(2, 7))
@@ -87,7 +99,8 @@ def mocap_sets(mocap: Path, count: int, seed: int = 0) -> Iterator[KnownSet]:
 
 def _exercise(label: str) -> str:
     words = label.lower().replace("_", " ").replace("-", " ")
-    return "squat" if "squat" in words else "biceps_curl" if "curl" in words else ""
+    named = {"squat": "squat", "curl": "biceps_curl", "lunge": "lunge"}
+    return next((exercise for word, exercise in named.items() if word in words), "")
 
 
 def _in_a_row(xyz: Array, times: int, blend: int) -> Array:

@@ -99,6 +99,23 @@ def normalised_mutual_information(first: Sequence[object], second: Sequence[obje
     return float(np.clip(information / mean, 0.0, 1.0)) if mean > 0 else 0.0
 
 
+def nmi_of_clips(codes: Sequence[Int[Array, "_"]], labels: Sequence[str]) -> float:
+    """NMI of the codes of clips' tokens with their clips' labels."""
+    spread = np.repeat(np.asarray(labels), [len(c) for c in codes])
+    return normalised_mutual_information(np.concatenate(codes).tolist(), spread.tolist())
+
+
+def nmi_above_chance(codes: Sequence[Int[Array, "_"]], labels: Sequence[str], draws: int = 20, seed: int = 0) -> float:
+    """How far NMI lies above its mean with the labels drawn anew among the clips.
+
+    Tokens of a clip share their codes, so codes that tell clips apart have an NMI with any labels of clips, the more of
+    it the more codes there are. Ours.
+    """
+    rng = np.random.default_rng(seed)
+    shuffled = [nmi_of_clips(codes, rng.permutation(np.asarray(labels)).tolist()) for _ in range(draws)]
+    return nmi_of_clips(codes, labels) - float(np.mean(shuffled))
+
+
 def bags(codes: Sequence[Int[Array, "_"]], count: int) -> Float[Array, "N K"]:
     """How often each code occurs in each clip, as shares."""
     return np.stack([np.bincount(c, minlength=count) / max(1, len(c)) for c in codes])

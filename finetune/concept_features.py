@@ -1,10 +1,13 @@
-"""What is frozen while concepts are learned, computed once: DSTformer's features, and what depth videos show.
+"""What is frozen while concepts are learned, computed once: DSTformer's features, and what videos show.
 
     python -m motionqa.finetune.concept_features --mocap MOCAP_FOLDER --videos DEPTH_FOLDER --out FEATURES
+    python -m motionqa.finetune.concept_features --mocap MOCAP_FOLDER --rendered 400 --films FOLDER --out FEATURES
 
 Three parts are written: `train` (clips with video from several views and mirrored in half of them, other collections
-from one), `val` and `test` (from the front, exact joints, not mirrored). What is there already is kept. With `--flow`
-a trained H-MoRe's flow is packed beside the classical one and used instead of it.
+from one), `val` and `test` (from the front, exact joints, not mirrored). More pairs of motion and video are parts of
+their own: people drawn over motion capture of the training split (`--rendered`), films with the motion that the pose
+stage reads off them (`--films`), and Motion-X for those who have it (`--motion-x`, `--body-model`). What is there
+already is kept. With `--flow` a trained H-MoRe's flow is packed beside the classical one and used instead of it.
 """
 
 from __future__ import annotations
@@ -19,40 +22,41 @@ import tyro
 from jaxtyping import Int8
 
 from motionqa.assistant.released import lifting
-from motionqa.data.concept_pairs import BYTE, FPS, ConceptClip, save_part
+from motionqa.data.concept_pairs import FPS, ConceptClip, as_bytes, save_part
 from motionqa.data.depth_video import find_depth_videos, load_skeletons, read_depth_clip
 from motionqa.data.detector_noise import DetectorNoise, load
 from motionqa.data.mocap.actions import FRONT
 from motionqa.data.mocap.clip import MocapClip
 from motionqa.data.mocap.packed import load_collections
 from motionqa.data.mocap.windows import Augmentation, window_of
-from motionqa.data.packed_flow import ABOUT, HMORE, PackedName, claim
+from motionqa.data.packed_flow import ABOUT, PackedName, claim
 from motionqa.data.schema import InputError
 from motionqa.data.virtual_camera import MIRROR, View, ViewRange, mirrored, with_other_limbs
 from motionqa.encoders.concepts.motion_features import Representation, motion_features, torch_representation
 from motionqa.encoders.dstformer import DSTformer
-from motionqa.encoders.lifter import LifterConfig
+from motionqa.encoders.flow.hmore import HMoRe
+from motionqa.encoders.lifter import LifterConfig, torch_network
 from motionqa.encoders.model_dir import load_model_dir
+from motionqa.finetune.concept_pair_sources import PAIRED, PairConfig, finish_flow, write_pairs
 from motionqa.finetune.depth_flow import is_packed, load_flow, pack_clip, relative_depth, stretched
 from motionqa.finetune.flow_channels import ChannelConfig, SeenPerson, cut_pairs
+from motionqa.finetune.paired_clips import FrozenNetworks
 
 Array = np.ndarray
 
 MOTION = "motion.json"
-PAIRED = "utd_mhad"
 GAP = 2
 """Depth frames a step: 30 a second become 15."""
 
 
 @dataclass(frozen=True)
-class FeatureConfig:
+class FeatureConfig(PairConfig):
     """What is computed, and from what."""
 
     mocap: tuple[Path, ...]
     """Packed collections, or folders of them."""
-    out: Path
     videos: Path | None = None
-    """UTD-MHAD's depth videos; motion alone without."""
+    """UTD-MHAD's depth videos."""
     flow: Path | None = None
     """Folder of a trained H-MoRe."""
     weights: str = "dstformer"
@@ -65,10 +69,6 @@ class FeatureConfig:
     """Of other collections' held-out clips, every so many are kept."""
     stride: int = 18
     """Frames from one of DSTformer's windows to the next."""
-    size: int = 64
-    """Side of the pictures."""
-    flow_side: int = 128
-    seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ def features_of(
     strength = rng.uniform(*Augmentation().noise_strength)
     seen = window_of(xyz, measured, clip.fps / every, shown.view, shown.noise, rng, strength)
     found = motion_features(seen.joints2d[..., :2], seen.joints2d[..., 2], clip.fps / every, represent, lifter)
-    kept = np.clip(np.round(found.features * BYTE), -BYTE, BYTE).astype(np.int8)
+    kept = as_bytes(found.features)
     words = (_short(clip), clip.source, clip.split, clip.label, clip.subject)
     return kept, ConceptClip(*words, shown.mirrored, kept, seen.target_m, seen.weight)
 
@@ -145,26 +145,29 @@ def _short(clip: MocapClip) -> str:
     return "_".join(stem.split("_")[:3]) if clip.source == PAIRED else clip.clip_id
 
 
-def pack_videos(config: FeatureConfig, skeletons: Path) -> None:
-    """Every depth video at 15 moments a second: `motionqa.finetune.depth_flow` at another rate."""
+def pack_videos(config: FeatureConfig, skeletons: Path, model: HMoRe | None) -> None:
+    """Every depth video at 15 moments a second, turned the way its skeleton is: the pictures come mirrored.
+
+    Without the turning it is `motionqa.finetune.depth_flow` at another rate. InputError for a folder of videos that
+    were packed otherwise.
+    """
     assert config.videos is not None
     out = config.out / "videos"
-    model, sha = load_flow(config.flow) if config.flow else (None, "")
-    claim(out, ABOUT, {"source": "utd_mhad_depth", "fps": FPS, "size": config.size, "flow_side": config.flow_side})
+    about = {"source": "utd_mhad_depth", "fps": FPS, "size": config.size, "flow_side": config.flow_side}
+    claim(out, ABOUT, {**about, "turned": True})
     named = load_skeletons(skeletons)
     waiting = [v for v in find_depth_videos(config.videos) if not is_packed(out, v.name, model is not None)]
     for i, video in enumerate(waiting):
         clip = read_depth_clip(video, named)
         steps = (len(clip) - 1) // GAP
         whole = slice(0, GAP * steps + 1)  # even moments of these are every second frame exactly
-        person = SeenPerson(stretched(clip)[whole], clip.mask[whole], relative_depth(clip)[whole], clip.fps)
+        pictures, mask, depth = (x[whole, :, ::-1].copy() for x in (stretched(clip), clip.mask, relative_depth(clip)))
+        person = SeenPerson(pictures, mask, depth, clip.fps)
         how = ChannelConfig(steps=steps, size=config.size, flow_side=config.flow_side, gap=GAP)
-        about = PackedName(video.name, clip.label, f"s{video.subject}", str(video.trial), "", video.split)
-        pack_clip(cut_pairs(person, how), about, out, config.size, model)
+        name = PackedName(video.name, clip.label, f"s{video.subject}", str(video.trial), "", video.split)
+        pack_clip(cut_pairs(person, how), name, out, config.size, model)
         if (i + 1) % 50 == 0:
             print(f"videos {i + 1}/{len(waiting)}", flush=True)
-    if model is not None:
-        claim(out, HMORE, {"weights_sha256": sha})  # last: readers take H-MoRe's flow only where every clip has it
 
 
 def main(config: FeatureConfig) -> None:
@@ -190,12 +193,16 @@ def main(config: FeatureConfig) -> None:
             if (i + 1) % 200 == 0:
                 print(f"{part} {i + 1}/{len(shown)}", flush=True)
         save_part(config.out, part, [f for f, _ in found], [c for _, c in found])
+    model, sha = load_flow(config.flow) if config.flow else (None, "")
     if config.videos is not None:
         files = [f for p in config.mocap for f in ([p] if p.is_file() else sorted(p.glob(f"{PAIRED}.npz")))]
         named = [f for f in files if f.stem == PAIRED]
         if not named:
             raise InputError(f"videos need the skeletons of {PAIRED}.npz among the packed collections")
-        pack_videos(config, named[0])
+        pack_videos(config, named[0], model)
+    networks = FrozenNetworks(represent, lifter, torch_network(saved.model), LifterConfig(**saved.lifter))
+    write_pairs(config, clips, networks, model)
+    finish_flow(config, sha)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import tyro
 from torch import Tensor, nn
 
 from motionqa.data.concept_pairs import ConceptBatch, ConceptClip, ConceptSampler, load_part
-from motionqa.data.mocap.sources import TERMS
+from motionqa.data.mocap.sources import terms_of
 from motionqa.data.pose_metrics import mpjpe_mm
 from motionqa.data.schema import InputError
 from motionqa.encoders.concepts.humocon import ConceptInputs, HuMoCon, HuMoConConfig, Terms
@@ -249,7 +249,7 @@ def data_of(clips: Sequence[ConceptClip]) -> dict[str, dict[str, object]]:
             "clips": len({c.name for c in of}),
             "with_video": len({c.name for c in of if c.has_video}),
             "minutes": round(sum(len(c) for c in of) / 15 / 60, 1),
-            "terms": TERMS.get(source, "unknown"),
+            "terms": terms_of(source),
         }
     return out
 
@@ -294,13 +294,13 @@ PRESETS = {
         ),
     ),
     "cpu": (
-        "about 40 minutes on two cores: the released weights",
+        "twelve minutes on one core: the released weights",
         ConceptTrainConfig(
             **_SHARED,
             continuous=0.08,
             loop=LoopConfig(
-                8000, learning_rate=1e-3, weight_decay=1e-3, warmup=100, precision="bf16", save_every=250,
-                validate_every=1000,
+                2000, learning_rate=1e-3, weight_decay=1e-3, warmup=100, precision="bf16", save_every=250,
+                validate_every=500,
             ),
         ),
     ),

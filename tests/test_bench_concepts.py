@@ -48,7 +48,8 @@ def test_every_measure_of_the_table_has_a_value(measured: tuple[Config, dict[str
     expected = {
         "motion_mpjpe", "velocity_error", "energy_above_4hz", "energy_over_plain", "energy_explained",
         "energy_above_4hz_mocap", "energy_over_plain_mocap", "energy_explained_mocap", "motion_codes_used",
-        "motion_perplexity", "video_codes_used", "video_perplexity", "codes_nmi", "codes_probe", "motion_to_video_r1",
+        "motion_perplexity", "video_codes_used", "video_perplexity", "codes_nmi",
+        "codes_nmi_above_chance", "codes_probe", "motion_to_video_r1",
         "motion_to_video_r5", "video_to_motion_r1", "video_to_motion_r5",
     }  # fmt: skip
     assert expected == {k for k, r in rows.items() if r.value is not None}

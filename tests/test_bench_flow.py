@@ -23,6 +23,7 @@ from motionqa.eval.bench_flow import (
     action_rows,
     drawn_rows,
     film_rows,
+    gait_rows,
     main,
     read_accuracies,
 )
@@ -125,6 +126,17 @@ def test_accuracies_of_the_depth_task_are_read_and_bad_files_named(tmp_path: Pat
             continue
         with pytest.raises(InputError, match=r"both\.json: expected"):
             read_accuracies([folder / "both.json"])
+
+
+def test_people_are_told_by_walk_and_jog_together_over_runs(tmp_path: Path) -> None:
+    (tmp_path / "gait").mkdir()
+    assert next(gait_rows(Config(tmp_path, tmp_path))).value is None
+    for name, share in (("none-0", 0.5), ("both-0", 0.6), ("both-1", 0.8)):
+        scored = {"condition": name[:-2], "task": "utd_mhad", "all": {"rank1": share, "n": 32, "unmatched": 0},
+                  "a22 among a23": {"rank1": 0.1, "n": 16, "unmatched": 0}}  # fmt: skip
+        (tmp_path / "gait" / f"{name}.json").write_text(json.dumps(scored))
+    row = next(gait_rows(Config(tmp_path, tmp_path)))
+    assert (row.value, row.interval, row.baselines) == (70, (60, 80), {"none": 50})
 
 
 def box(x0: int, y0: int, x1: int, y1: int) -> torch.Tensor:

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from motionqa.assistant.coaching.coach import Assessment, assess
+from motionqa.assistant.coaching.exercise_file import load_rules
 from motionqa.assistant.coaching.findings import Finding
+from motionqa.assistant.coaching.observed import observe
+from motionqa.assistant.coaching.recognition import read_shares, recognise
+from motionqa.assistant.released import reader
+from motionqa.data.reading import ClipTokens, MotionReading, ReadAction
 from motionqa.data.schema import InputError, PersonTrack
 from motionqa.data.synthetic import exercises as made
 from motionqa.data.synthetic.body import BodyMotion
@@ -179,3 +184,37 @@ def test_the_user_may_name_the_exercise_but_only_a_known_one() -> None:
     assert found.guesses[0].named_by_user
     with pytest.raises(InputError, match="known are"):
         assess(encoded(made.squat_set((1,))), "juggling")
+
+
+def read_as(*actions: tuple[str, float, float, float]) -> MotionReading:
+    return MotionReading(tuple(ReadAction(*a) for a in actions), ClipTokens())
+
+
+def test_what_was_read_decides_between_exercises_that_the_rules_find_alike() -> None:
+    m, rules = observe(encoded(SETS["squat"][0])).m, load_rules()
+    alone = {g.name: g.confidence for g in recognise(m, rules)}
+    for_it = {g.name: g for g in recognise(m, rules, read_as(("squat", 0.0, 4.0, 0.9)))}
+    against = {g.name: g for g in recognise(m, rules, read_as(("lunge", 0.0, 4.0, 0.9)))}
+    assert against["squat"].confidence < alone["squat"]
+    assert for_it["squat"].confidence >= alone["squat"]
+    assert "reader of actions" in for_it["squat"].how
+
+
+def test_a_reading_without_an_exercise_changes_nothing() -> None:
+    m, rules = observe(encoded(SETS["push_up"][0])).m, load_rules()
+    assert recognise(m, rules, read_as(("", 0.0, 3.0, 0.4), ("stand", 3.0, 4.0, 0.9), ("bow", 4.0, 5.0, 0.9))) == (
+        recognise(m, rules)
+    )
+
+
+def test_what_was_read_is_weighed_by_time_and_probability_standing_aside() -> None:
+    read = read_as(("stand", 0.0, 10.0, 0.9), ("squat", 10.0, 13.0, 0.8), ("wave left hand", 13.0, 14.0, 0.9))
+    assert read_shares(read, load_rules()) == {"squat": pytest.approx(0.75 * 0.8)}
+
+
+def test_every_action_of_an_exercise_is_a_name_that_the_released_reader_has() -> None:
+    known = reader()
+    assert known is not None
+    said = {name for exercise in load_rules().exercises.values() for name in exercise.actions}
+    assert said
+    assert said <= set(known.names)

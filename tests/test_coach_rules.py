@@ -95,6 +95,7 @@ def test_a_coach_adds_an_exercise_without_code(tmp_path: Path) -> None:
         (("tolerance = 2", 'tolerance = "2"'), "check.tolerance", 25),
         (("at_least = 8\n", ""), "check.at_least", 18),
         (("range = [3, 6, 20, 30]", "range = [6, 3, 20, 30]"), "recognise.range", 16),
+        (('kind = "repetitions"', 'kind = "repetitions"\nactions = "walk"'), "actions", 7),
         (("least = 5", "leest = 5"), "repetition.leest", 11),
         (('reading = "the hips rise by {value}"', 'reading = "the hips rise"'), "check.reading", 28),
         (('cause = "tired calves"', 'cause = "3 sets too many"'), "check.cause", 31),

@@ -11,6 +11,8 @@ from motionqa.eval.concept_scores import (
     cluster,
     high_energy,
     linear_probe,
+    nmi_above_chance,
+    nmi_of_clips,
     normalised_mutual_information,
     recall_at,
     velocity_error_mm,
@@ -69,6 +71,16 @@ def test_mutual_information_is_one_for_renamed_labels_and_none_for_unrelated_one
     assert found == pytest.approx(information / ((np.log(2) + np.log(3)) / 2))
     with pytest.raises(InputError, match="2 and 1"):
         normalised_mutual_information([1, 2], [1])
+
+
+def test_codes_that_only_tell_clips_apart_agree_with_labels_no_more_than_chance() -> None:
+    labels = ["wave", "bow", "run", "sit"] * 6
+    own = [np.full(5, k) for k in range(24)]
+    alike = [np.full(5, k % 4) for k in range(24)]
+    assert nmi_of_clips(own, labels) > 0.5
+    assert nmi_above_chance(own, labels) == pytest.approx(0, abs=1e-9)
+    assert nmi_of_clips(alike, labels) == pytest.approx(1)
+    assert nmi_above_chance(alike, labels) > 0.6
 
 
 def test_bags_are_shares_of_each_code() -> None:

@@ -85,7 +85,7 @@ def assess(
     rules = rules or load_rules()
     named = rules.find(exercise) if exercise else None
     seen = observe(encoding, view)
-    guesses = recognise(seen.m, rules)
+    guesses = recognise(seen.m, rules, encoding.reading)
     chosen = named or _chosen(guesses, rules)
     if named:
         guesses = (Guess(named.name, 1.0, named_by_user=True), *(g for g in guesses if g.name != named.name))

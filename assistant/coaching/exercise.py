@@ -109,6 +109,8 @@ class Exercise:
     recognise: tuple[Bounds, ...]
     checks: tuple[Check, ...]
     path: Path
+    actions: tuple[str, ...] = ()
+    """What the reader of actions calls it; empty where it has no name for it."""
 
     def phase(self, name: str) -> str:
         """The coach's word for a phase."""

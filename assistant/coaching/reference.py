@@ -94,7 +94,7 @@ def compare(own: Observed, exercise: Exercise | None, reference: ClipEncoding, r
 
 
 def _same_exercise(other: Observed, exercise: Exercise, rules: Rules, name: str) -> None:
-    guesses = recognise(other.m, rules)
+    guesses = recognise(other.m, rules, other.encoding.reading)
     own = next((g.confidence for g in guesses if g.name == exercise.name), 0.0)
     best = guesses[0] if guesses else None
     if best is not None and best.name != exercise.name and best.confidence > own + 0.25:

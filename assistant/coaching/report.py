@@ -79,13 +79,7 @@ def write_report(
 def _subtitle(critique: Critique) -> str:
     found = critique.assessment
     guess = found.guesses[0] if found.guesses and found.exercise else None
-    how = (
-        ""
-        if guess is None
-        else "named by you"
-        if guess.named_by_user
-        else f"recognised by rule, confidence {guess.confidence:.2f}"
-    )
+    how = guess.how if guess else ""
     return " · ".join(x for x in (how, f"view: {found.sight.view}", f"{found.encoding.duration_s:.1f} s") if x)
 
 

@@ -47,6 +47,13 @@ class Table:
             raise self.wrong(field, f"expected one of {', '.join(choices)}, got {value!r}")
         return value.strip()
 
+    def texts(self, field: str) -> tuple[str, ...]:
+        """A list of pieces of text; empty where the field is not there."""
+        value = self.values.get(field, [])
+        if not isinstance(value, list) or any(not isinstance(v, str) or not v.strip() for v in value):
+            raise self.wrong(field, f'expected a list of texts like ["walk", "run"], got {value!r}')
+        return tuple(v.strip() for v in value)
+
     def number(self, field: str, default: float | None = None) -> float:
         """A finite number."""
         value = self.values.get(field, default)

@@ -14,7 +14,13 @@ TERMS = {
     "deepmimic": "DeepMimic motions (Peng et al. 2018), MIT",
     "amass": "AMASS (Mahmood et al., ICCV 2019), non-commercial research; its parts have terms of their own",
     "human36m": "Human3.6M (Ionescu et al., TPAMI 2014), academic use",
+    "motion_x": "Motion-X (Lin et al., NeurIPS 2023), non-commercial research; its films have terms of their own",
 }
+
+
+def terms_of(source: str) -> str:
+    """The terms of a collection, also where people are drawn over it (`rendered/COLLECTION`)."""
+    return TERMS.get(source.removeprefix("rendered/"), "unknown")
 
 
 def collections_of(clips: Iterable[MocapClip], split: str = "train") -> dict[str, dict[str, object]]:
@@ -27,7 +33,7 @@ def collections_of(clips: Iterable[MocapClip], split: str = "train") -> dict[str
         source: {
             "clips": len(of),
             "minutes": round(sum(len(c) / c.fps for c in of) / 60, 1),
-            "terms": TERMS.get(source, "unknown"),
+            "terms": terms_of(source),
         }
         for source, of in by_source.items()
     }

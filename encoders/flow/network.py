@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from motionqa.data.schema import InputError
-from motionqa.encoders.device import best_device
+from motionqa.encoders.device import best_device, computed
 
 if TYPE_CHECKING:
     import torch
@@ -63,6 +63,7 @@ def torch_flow(model: nn.Module, updates: int | None = None) -> Network:
 
 
 @cache
+@computed
 def load_flow(weights: Path, version: str) -> Network:
     """The network of a released folder, loaded once a version. InputError where it holds another network."""
     del version  # the cache tells new weights in an old place by it
@@ -72,4 +73,4 @@ def load_flow(weights: Path, version: str) -> Network:
     model = load_model_dir(weights).model
     if not isinstance(model, HMoRe):
         raise InputError(f"{weights} holds a {type(model).__name__}, no flow network; give a folder with an HMoRe")
-    return torch_flow(model)
+    return computed(torch_flow(model))

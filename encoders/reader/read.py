@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from motionqa.data.reading import ClipTokens, MotionReading
 from motionqa.data.schema import InputError, Pose3D
+from motionqa.encoders.device import computed
 from motionqa.encoders.reader.decode import DecodeConfig, decode
 from motionqa.encoders.reader.features import FPS, STRIDE, body_features
 
@@ -33,6 +34,7 @@ class Reader:
     """Name and version of the weights."""
 
 
+@computed
 def load_reader(folder: Path) -> Reader:
     """The reader of a model directory. InputError where it holds another network or is damaged."""
     from motionqa.encoders.model_dir import load_model_dir
@@ -42,7 +44,8 @@ def load_reader(folder: Path) -> Reader:
     if not isinstance(found.model, MotionReader):
         raise InputError(f"{folder} holds a {type(found.model).__name__}, expected a MotionReader")
     decoding = DecodeConfig(**found.usage.get("decoding", {}))
-    return reader_of(found.model, f"reader {found.weights_sha256[:12]}", decoding)
+    reader = reader_of(found.model, f"reader {found.weights_sha256[:12]}", decoding)
+    return replace(reader, run=computed(reader.run))
 
 
 def reader_of(model: MotionReader, source: str, decoding: DecodeConfig = DecodeConfig()) -> Reader:

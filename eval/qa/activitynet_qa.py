@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from motionqa.data.schema import InputError
+from motionqa.data.video import VIDEO_SUFFIXES
 from motionqa.eval.qa.official_files import FileIndex, check_unique, load_records, some
 from motionqa.eval.qa.protocols import EXACT, NORMALISED
 from motionqa.eval.qa.question import Aggregate, Anchor, Benchmark, ClipFile, Question
@@ -26,7 +27,6 @@ TYPES = ("motion", "spatial", "temporal", "yes/no", "color", "object", "location
 FREE = TYPES[3:]
 OFFICIAL_COUNTS: dict[str, tuple[int, int]] = {"train": (32000, 3200), "val": (18000, 1800), "test": (8000, 800)}
 """Questions and videos of each split."""
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 
 _JUDGE = "GPT judge"
 _JUDGED = "as reported by its authors; moves by up to 10 points with the judge's version"

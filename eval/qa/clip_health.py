@@ -12,7 +12,6 @@ from motionqa.data.motion_files.smpl_files import FPS_KEYS, WIDTHS, is_smpl_npz
 from motionqa.data.schema import InputError
 
 MOTION_SUFFIXES = (".npz", ".npy")
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 
 _SHORTEST_FRAMES = 2
 

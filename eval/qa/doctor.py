@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from motionqa.data.schema import InputError
+from motionqa.data.video import VIDEO_SUFFIXES
 from motionqa.eval.qa import activitynet_qa, babel_qa, humman_qa, movid_bench, mvbench
 from motionqa.eval.qa.babel_segments import read_durations
-from motionqa.eval.qa.clip_health import MOTION_SUFFIXES, VIDEO_SUFFIXES, clip_fault, stated_seconds
+from motionqa.eval.qa.clip_health import MOTION_SUFFIXES, clip_fault, stated_seconds
 from motionqa.eval.qa.official_files import EXAMPLES, FileIndex
 from motionqa.eval.qa.question import Benchmark
 from motionqa.eval.qa.registry import read_benchmark

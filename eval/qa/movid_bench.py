@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from motionqa.data.schema import InputError
+from motionqa.data.video import VIDEO_SUFFIXES
 from motionqa.eval.qa.official_files import FileIndex, check_unique, load_records
 from motionqa.eval.qa.protocols import EXACT, NORMALISED
 from motionqa.eval.qa.question import Anchor, Benchmark, ClipFile, Question
@@ -27,7 +28,7 @@ OFFICIAL_COUNTS: dict[str, dict[str, int]] = {
 }
 KINDS = {"body": "body-part", "seq": "sequence", "dir": "direction", "rea": "reasoning", "hal": "hallucination"}
 """How a kind's name begins, in lower case, and its row."""
-SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".npy", ".npz")
+SUFFIXES = (*VIDEO_SUFFIXES, ".npy", ".npz")
 FIELDS = {
     "question": ("question", "Q"),
     "answer": ("answer", "A"),

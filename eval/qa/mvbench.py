@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from motionqa.data.schema import InputError
+from motionqa.data.video import VIDEO_SUFFIXES
 from motionqa.eval.qa.official_files import FileIndex, load_records
 from motionqa.eval.qa.protocols import CHOICE, CLOSED_SET
 from motionqa.eval.qa.question import Aggregate, Anchor, Benchmark, ClipFile, Question
 
-VIDEO_SUFFIXES = (".mp4", ".webm", ".avi", ".mkv", ".mov")
 QUESTIONS_PER_TASK = 200
 
 
