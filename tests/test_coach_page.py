@@ -65,7 +65,7 @@ def motion_file(folder: Path, motion: BodyMotion, name: str) -> Path:
 
 def test_a_critique_fills_the_panes_and_goes_into_the_chat(panel: CoachPanel, visit: Visit) -> None:
     exercises, _views, note, page, report, kept, chat = panel.criticise(visit, "", "", None, [])
-    assert "squat, confidence" in exercises["choices"][0][0]
+    assert "as recognised: squat (" in exercises["choices"][0][0]
     assert exercises["value"] == ""
     assert "problem" not in note
     assert "stays shallow" in page
