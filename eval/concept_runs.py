@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from motionqa.data.concept_pairs import ConceptClip, load_part
 from motionqa.data.schema import InputError
+from motionqa.encoders.concepts.frame_tokens import TOKEN_FRAMES
 from motionqa.encoders.concepts.humocon import HuMoCon
 from motionqa.encoders.concepts.track import (
     ConceptTrack,
@@ -65,6 +66,12 @@ class Kept:
             if c.source == LABELLED and c.label:
                 first.setdefault(c.name, c)
         return list(first.values())
+
+
+def token_features(clip: ConceptClip) -> Float[Array, "N R"]:
+    """DSTformer's features of each token: the mean over its four frames, joints side by side."""
+    whole = motion_of(clip).features.reshape(len(clip), -1)
+    return np.stack([whole[k : k + TOKEN_FRAMES].mean(axis=0) for k in range(0, len(whole), TOKEN_FRAMES)])
 
 
 @dataclass(eq=False)

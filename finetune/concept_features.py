@@ -14,25 +14,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import tyro
-from jaxtyping import Int8
 
 from motionqa.assistant.released import lifting
-from motionqa.data.concept_pairs import FPS, ConceptClip, as_bytes, save_part
+from motionqa.data.concept_pairs import FPS, save_part
 from motionqa.data.depth_video import find_depth_videos, load_skeletons, read_depth_clip
 from motionqa.data.detector_noise import DetectorNoise, load
 from motionqa.data.mocap.actions import FRONT
 from motionqa.data.mocap.clip import MocapClip
 from motionqa.data.mocap.packed import load_collections
-from motionqa.data.mocap.windows import Augmentation, window_of
 from motionqa.data.packed_flow import ABOUT, PackedName, claim
 from motionqa.data.schema import InputError
-from motionqa.data.virtual_camera import MIRROR, View, ViewRange, mirrored, with_other_limbs
-from motionqa.encoders.concepts.motion_features import Representation, motion_features, torch_representation
+from motionqa.data.virtual_camera import View, ViewRange
+from motionqa.encoders.concepts.motion_features import torch_representation
+from motionqa.encoders.concepts.shown_clip import Shown, features_of, front
 from motionqa.encoders.dstformer import DSTformer
 from motionqa.encoders.flow.hmore import HMoRe
 from motionqa.encoders.lifter import LifterConfig, torch_network
@@ -71,22 +70,6 @@ class FeatureConfig(PairConfig):
     """Frames from one of DSTformer's windows to the next."""
 
 
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """A clip as it is to be seen."""
-
-    clip: MocapClip
-    view: View
-    mirrored: bool = False
-    noise: DetectorNoise | None = None
-    seed: int = 0
-
-
-def front(source: str) -> View:
-    """From where a collection's people are seen from the front."""
-    return View(FRONT.get(source, 0.0), 5.0)
-
-
 def parts(clips: Sequence[MocapClip], config: FeatureConfig, noise: DetectorNoise) -> dict[str, list[Shown]]:
     """Which clips each part holds, and how they are seen."""
     rng = np.random.default_rng(config.seed)
@@ -118,25 +101,6 @@ def _side(clip: MocapClip, number: int, noise: DetectorNoise, rng: np.random.Gen
         return Shown(clip, front(clip.source), False, None, seed)
     turn, tilt = rng.uniform(-45, 45), rng.uniform(-10, 20)
     return Shown(clip, View(FRONT.get(clip.source, 0.0) + turn, tilt), number % 2 == 1, noise, seed)
-
-
-def features_of(
-    shown: Shown, represent: Representation, lifter: LifterConfig
-) -> tuple[Int8[Array, "T 17 R"], ConceptClip]:
-    """A clip's features in 127ths, and the clip at the features' rate."""
-    clip, rng = shown.clip, np.random.default_rng(shown.seed)
-    every = max(1, round(clip.fps / lifter.fps))
-    xyz, measured = clip.xyz_m[::every], clip.confidence[::every]
-    if shown.mirrored:
-        xyz, measured = mirrored(xyz), measured[:, MIRROR]
-    if shown.noise is not None:
-        xyz = with_other_limbs(xyz, rng)
-    strength = rng.uniform(*Augmentation().noise_strength)
-    seen = window_of(xyz, measured, clip.fps / every, shown.view, shown.noise, rng, strength)
-    found = motion_features(seen.joints2d[..., :2], seen.joints2d[..., 2], clip.fps / every, represent, lifter)
-    kept = as_bytes(found.features)
-    words = (_short(clip), clip.source, clip.split, clip.label, clip.subject)
-    return kept, ConceptClip(*words, shown.mirrored, kept, seen.target_m, seen.weight)
 
 
 def _short(clip: MocapClip) -> str:
@@ -189,10 +153,10 @@ def main(config: FeatureConfig) -> None:
             continue
         found = []
         for i, one in enumerate(shown):
-            found.append(features_of(one, represent, lifter))
+            found.append(replace(features_of(one, represent, lifter), name=_short(one.clip)))
             if (i + 1) % 200 == 0:
                 print(f"{part} {i + 1}/{len(shown)}", flush=True)
-        save_part(config.out, part, [f for f, _ in found], [c for _, c in found])
+        save_part(config.out, part, [np.asarray(c.features) for c in found], found)
     model, sha = load_flow(config.flow) if config.flow else (None, "")
     if config.videos is not None:
         files = [f for p in config.mocap for f in ([p] if p.is_file() else sorted(p.glob(f"{PAIRED}.npz")))]

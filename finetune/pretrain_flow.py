@@ -210,6 +210,13 @@ PRESETS = {
             loop=LoopConfig(300, learning_rate=4e-4, warmup=100, precision="bf16", save_every=200),
         ),
     ),
+    "constraints": (
+        "for the ablation, with --start of trained flow: the two constraints alone, nothing exact",
+        FlowTrainConfig(
+            **_SHARED, network=FlowConfig(updates=6), exact=0.0, background=1.0, film_from=0.0,
+            loop=LoopConfig(250, learning_rate=2e-4, warmup=25, precision="bf16", save_every=50),
+        ),
+    ),
     "gpu": (
         "the paper's 8 epochs of 64 pairs",
         FlowTrainConfig(

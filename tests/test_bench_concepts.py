@@ -54,7 +54,9 @@ def test_every_measure_of_the_table_has_a_value(measured: tuple[Config, dict[str
     }  # fmt: skip
     assert expected == {k for k, r in rows.items() if r.value is not None}
     assert {k for k, r in rows.items() if r.value is None} == {
-        f"questions_{a}" for a in ("full", "no_velocity", "no_discriminative", "no_actionable", "no_alignment")
+        f"{asked}_{a}"
+        for asked in ("questions", "questions_motion")
+        for a in ("full", "no_velocity", "no_discriminative", "no_actionable", "no_alignment")
     }
     for row in rows.values():
         if row.value is not None and row.interval is not None:

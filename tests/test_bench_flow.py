@@ -48,7 +48,7 @@ def test_drawn_rows_have_every_method_on_the_same_pairs(tmp_path: Path) -> None:
     rows = {r.id: r for r in drawn_rows(Config(tmp_path, tmp_path, pairs=2))}
     assert set(rows["epe_body"].baselines) == {"DIS", "Farneback", "photometric"}
     assert {"DIS, camera taken out", "Farneback, camera taken out"} < set(rows["leak"].baselines)
-    assert set(rows["ablation_leak"].baselines) == {"skeleton only"}
+    assert set(rows["ablation_leak"].baselines) == {"skeleton only", "before, exact flow in drawn pairs"}
     for row in rows.values():
         assert row.value is not None
         assert row.goal

@@ -276,11 +276,27 @@ def test_feet_out_of_view_are_named_and_no_steps_claimed() -> None:
     pose = S.render(S.walk())
     confidence = pose.confidence.copy()
     for joint in ("left_ankle", "right_ankle", "left_toe", "right_toe"):
-        confidence[:, pose.skeleton.index(joint)] = 0.2
+        confidence[:, pose.skeleton.index(joint)] = 0.02
     report = analyse(replace(pose, confidence=confidence))
     assert any("feet are out of view" in w for w in report.warnings)
     assert not report.contacts
     assert not any(f.unit == "steps" for f in report.facts)
+
+
+def steps_seen_from_the_side(hidden: float) -> int:
+    """Steps counted where the leg farther away is this sure whenever the nearer one is in front of it."""
+    pose = S.render(S.walk(8))
+    confidence = pose.confidence.copy()
+    far = [pose.skeleton.index(f"right_{j}") for j in ("knee", "ankle", "toe")]
+    ahead = pose.xyz_m[:, pose.skeleton.index("left_ankle"), 2] > pose.xyz_m[:, pose.skeleton.index("right_ankle"), 2]
+    confidence[np.ix_(ahead, far)] = hidden
+    report = analyse(replace(pose, confidence=confidence))
+    return sum(int(f.value or 0) for f in report.facts if f.topic == "count" and f.unit == "steps")
+
+
+def test_a_leg_hidden_by_the_other_twice_a_stride_still_steps() -> None:
+    assert steps_seen_from_the_side(hidden=0.1) == steps_seen_from_the_side(hidden=1.0) == 8
+    assert steps_seen_from_the_side(hidden=0.0) < 8
 
 
 def test_short_gaps_are_bridged_and_long_ones_left_open() -> None:

@@ -17,6 +17,7 @@ from motionqa.encoders.filmed import Film, filmed, random_film
 from motionqa.encoders.kinematics.analyse import analyse
 from motionqa.eval.bench_motion_qa import Arm, balanced, off_by, refusing, rows_of
 from motionqa.eval.build_motion_qa import BuildConfig, chosen, motions, questions, save_clip
+from motionqa.eval.measured_counts import asks_for_steps, measured_count
 from motionqa.eval.qa.motion_qa import TOLERANT, read_motion_qa
 from motionqa.eval.qa.question import Prediction, Question
 from motionqa.tests.instruct_motions import motion
@@ -141,7 +142,10 @@ def test_the_table_tells_what_was_right() -> None:
     questions = asked()
     good = arm(["four", "yes", "no", "cannot be judged from motion", "left", "squat"], questions)
     yes = arm(["yes"] * 6, questions)
-    rows = {r.id: r for r in rows_of({"both": good, "majority": yes}, "here")}
+    counts = arm(["3"], questions[:1])
+    rows = {r.id: r for r in rows_of({"both": good, "majority": yes, "kinematics alone": counts}, "here")}
+    assert rows["counting, exact"].baselines == {"majority": 0.0, "kinematics alone": 0.0}
+    assert rows["counting, off by at most one"].baselines["kinematics alone"] == 1.0
     assert rows["overall"].value == 1.0
     assert rows["overall"].baselines == {"majority": round(1 / 6, 4)}
     assert rows["above the best blind baseline"].value == pytest.approx(5 / 6, abs=1e-3)
@@ -154,6 +158,23 @@ def test_counts_are_read_from_digits_and_words() -> None:
     questions = [Question(f"q{i}", "0-exact-single", "?", "4", "count") for i in range(4)]
     off = off_by(arm(["4", "five times", "I do not know", "about 2"], questions), lambda q: True)
     assert off.tolist() == [0, 1, np.inf, 2]
+
+
+def test_what_is_measured_counts_steps_or_the_named_repetitions() -> None:
+    walked, squatted = (analyse(motion(name).pose) for name in ("walk", "squats"))
+    assert measured_count(walked, "Paces, all told?", steps=True) == 8
+    assert measured_count(walked, "How many squats?", steps=False) == 0
+    assert measured_count(squatted, "How many squats?", steps=False) == 4
+    assert measured_count(squatted, "How many steps?", steps=True) == 0
+
+
+def test_the_kind_of_count_is_read_off_the_phrasings(tmp_path: Path) -> None:
+    entries = [{"id": "a", "phrasing": "steps/3"}, {"id": "b", "phrasing": "count/1"}]
+    (tmp_path / "motion_qa_test.json").write_text(json.dumps(entries))
+    assert asks_for_steps(tmp_path) == {"a"}
+    (tmp_path / "motion_qa_test.json").write_text('[{"id": "a"}]')
+    with pytest.raises(InputError, match="build it again"):
+        asks_for_steps(tmp_path)
 
 
 def test_saying_yes_to_everything_is_half_right() -> None:

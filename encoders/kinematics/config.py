@@ -15,8 +15,9 @@ class KinematicsConfig:
     """Thresholds of `analyse`; times in seconds, speeds in leg lengths a second."""
 
     # Reading the joints
-    min_confidence: float = 0.5
-    """A joint less sure than this is not used for angles."""
+    min_confidence: float = 0.2
+    """A joint less sure than this is not measured. A detector doubts every joint that something hides, but the lifter,
+    which knows how people move, mostly puts it where it is; below this it is a guess (`docs/design.md`)."""
     max_gap_s: float = 0.25
     """Longer gaps are not bridged: a hand can go up and down in half a second."""
     cutoff_hz: float = 6.0
@@ -35,6 +36,11 @@ class KinematicsConfig:
     step_max_s: float = 1.3
     """Sprinting takes five steps a second; slower than one step in 1.3 s is stepping, not walking."""
     min_steps: int = 3
+    step_confidence: float = 0.05
+    """Ankles and knees less sure than `min_confidence` still show the rhythm of steps: of two legs one hides the other
+    twice a stride, and the lifter knows where the hidden one goes. They are measured in nothing else."""
+    step_seen: float = 0.3
+    """Part of the frames in which both ankles must be seen surely before steps are counted."""
     travel_speed: float = 0.22
     """Slower than this while stepping is walking on the spot."""
     run_speed: float = 2.5

@@ -116,7 +116,7 @@ def _rhythms(x: Float[Array, "T"], least: float, body: Body) -> list[list[int]]:
 
 
 def bouts(body: Body, knees_deg: Float[Array, "2 T"]) -> tuple[Bout, ...]:
-    """Every stretch of walking or running, in order."""
+    """Every stretch of walking or running, in order; none where the ankles were not seen half the time."""
     if min(body.seen("left_ankle"), body.seen("right_ankle")) < 0.5 or len(body) < 5:
         return ()
     groups: list[list[int]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -171,11 +171,21 @@ def measure(pose: Pose3D, config: KinematicsConfig) -> Measures:
     """All signals of a pose. ValueError where the pose's arrays do not fit together."""
     body = prepare(pose, config)
     angles = joint_angles(body)
-    never = np.full(len(body), np.nan)
-    knees = np.stack([angles[f"{s}_knee_flexion"].degrees if f"{s}_knee_flexion" in angles else never for s in SIDES])
-    gait = bouts(body, knees)
+    gait = _gait(body)
     standing = feet(body)
     return Measures(body, angles, trajectory(body), turns(body), gait, standing, flights(body, standing, gait))
+
+
+def _gait(body: Body) -> tuple[Bout, ...]:
+    """Bouts of stepping of a body whose ankles are seen surely now and then; in between, less sure joints count too."""
+    config = body.config
+    if min(body.seen("left_ankle"), body.seen("right_ankle")) < config.step_seen:
+        return ()
+    if config.step_confidence < config.min_confidence:
+        body = prepare(body.pose, replace(config, min_confidence=config.step_confidence))
+    angles, never = joint_angles(body), np.full(len(body), np.nan)
+    knees = [angles[f"{s}_knee_flexion"].degrees if f"{s}_knee_flexion" in angles else never for s in SIDES]
+    return bouts(body, np.stack(knees))
 
 
 def segment(m: Measures, name: str, first: int, last: int, *joints: str) -> Segment:
