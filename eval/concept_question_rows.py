@@ -64,7 +64,7 @@ def question_rows(asked: QuestionSet, runs: Runs, command: str, config: ReaderCo
             values = [float(p[kept].mean()) for p in found.get(ablation, ())] if kept.any() else []
             split = _split(asked, kept, found, ablation)
             value = round(float(np.mean(values)), 4) if values else None
-            between = (round(min(values), 4), round(max(values), 4)) if values else None
+            between = (round(min(values), 4), round(max(values), 4)) if len(values) > 1 else None
             yield _row(name, ablation, value, between, baselines, split, command)
 
 
@@ -94,7 +94,7 @@ def _split(asked: QuestionSet, kept: Array, found: Mapping[str, Sequence[Points]
     own, full = found.get(ablation, ()), found.get("full", ())
     if own and clips:
         mean = np.mean(own, axis=0)[kept]
-        said.append(f"runs: {len(own)}, interval: their range; over clips {_between(interval(clips, mean.tolist()))}")
+        said.append(f"runs: {len(own)}, interval: their range where there are several; over clips {_between(interval(clips, mean.tolist()))}")
         if full and ablation != "full":
             ahead = compare("exact", clips, np.mean(full, axis=0)[kept].tolist(), mean.tolist())
             said.append(

@@ -18,6 +18,8 @@ from motionqa.encoders.lift import from_image
 
 Array = np.ndarray
 Side = Literal["", "left", "right"]
+SURE = 0.5
+"""Confidence from which a joint is judged; questions are answered from less sure joints too."""
 _SIDEWAYS = ("elbow_flexion", "shoulder_elevation", "wrist_height", "stance_width", "hand_width", "knee_width",
              "knee_cave",
              "hip_shift_left", "shoulder_tilt", "hip_tilt", "hip_drop", "trunk_lean_left", "forearm_tilt",
@@ -74,9 +76,14 @@ class Observed:
         return round(UNCERTAINTY_DEG[self.sight.view] * wider, 1)
 
 
+def surely_seen(config: KinematicsConfig) -> KinematicsConfig:
+    """The thresholds with only such joints as the detector saw: a critique does not judge where a joint may well be."""
+    return replace(config, min_confidence=SURE, step_confidence=SURE)
+
+
 def observe(encoding: ClipEncoding, view: View | None = None, config: KinematicsConfig | None = None) -> Observed:
     """The encoding made ready for judging; `view` corrects from where it was filmed."""
-    config = config or (ONE_CAMERA if encoding.pose3d.camera else KinematicsConfig())
+    config = config or surely_seen(ONE_CAMERA if encoding.pose3d.camera else KinematicsConfig())
     m = measure(encoding.pose3d, config)
     sight = see(encoding, m.body)
     if view is not None:
