@@ -94,7 +94,8 @@ def _split(asked: QuestionSet, kept: Array, found: Mapping[str, Sequence[Points]
     own, full = found.get(ablation, ()), found.get("full", ())
     if own and clips:
         mean = np.mean(own, axis=0)[kept]
-        said.append(f"runs: {len(own)}, interval: their range where there are several; over clips {_between(interval(clips, mean.tolist()))}")
+        spread = _between(interval(clips, mean.tolist()))
+        said.append(f"runs: {len(own)}, interval: their range where there are several; over clips {spread}")
         if full and ablation != "full":
             ahead = compare("exact", clips, np.mean(full, axis=0)[kept].tolist(), mean.tolist())
             said.append(
