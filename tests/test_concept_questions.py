@@ -204,7 +204,10 @@ def test_rows_of_runs_that_are_there_have_values_and_blind_readers_stand_beside(
     assert "1 closed questions on 1 clips" in rows["questions_motion_full"].split
     assert "all terms less this" in without.split
     assert "all terms less this" not in full.split
-    assert full.interval is None  # one run has no range
+    single = question_rows(actions_asked(), {"full": runs["full"][:1]}, "make bench-concepts", replace(QUICK, steps=5))
+    assert next(single).interval is None  # one run has no range
+    assert full.interval is not None
+    assert full.interval[0] <= full.value <= full.interval[1]  # type: ignore[operator]
 
 
 # ------------------------------------------------------------------------------------------------ the folder

@@ -287,7 +287,7 @@ def steps_seen_from_the_side(hidden: float) -> int:
     """Steps counted where the leg farther away is this sure whenever the nearer one is in front of it."""
     pose = S.render(S.walk(8))
     confidence = pose.confidence.copy()
-    far = [pose.skeleton.index(f"right_{j}") for j in ("knee", "ankle", "toe")]
+    far = np.array([pose.skeleton.index(f"right_{j}") for j in ("knee", "ankle", "toe")])
     ahead = pose.xyz_m[:, pose.skeleton.index("left_ankle"), 2] > pose.xyz_m[:, pose.skeleton.index("right_ankle"), 2]
     confidence[np.ix_(ahead, far)] = hidden
     report = analyse(replace(pose, confidence=confidence))
