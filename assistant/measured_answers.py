@@ -1,7 +1,8 @@
 """Answers that deny or leave out the very thing that was measured for their question give way to the measurement.
 
 A small model shown "The right hand is above the head" may still write "Both hands". Only where the kind of question
-leaves no doubt about which measurement answers it: counts, quantities with a unit, hands above the head. Ours.
+leaves no doubt about which measurement answers it: counts, quantities with a unit, hands above the head, which of two
+recognised actions comes first. Ours.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ _HANDS = {
     "left": re.compile(r"\bleft\b"), "right": re.compile(r"\bright\b"), "both": re.compile(r"\bboth\b"),
     "neither": re.compile(r"\b(neither|no|none|not)\b"),
 }  # fmt: skip
+_ASKED_ORDER = re.compile(r"whether (.+) comes before (.+); yes or no")
+_TOLD_ORDER = re.compile(r"(.+) \([^()]* s\) comes before (.+) \([^()]* s\)\.")
+_YES_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
 _ABOVE = re.compile(r"(The \w+|Neither) hand (is|goes) above the head")
 
 
@@ -43,6 +47,7 @@ def as_measured(
     """
     answer = _counted(answer, question, meaning, facts, brief)
     answer = _with_quantity(answer, meaning, facts, brief)
+    answer = _with_order(answer, meaning, facts, brief)
     return _with_hands(answer, meaning, known, brief)
 
 
@@ -76,6 +81,20 @@ def _with_quantity(answer: str, meaning: str, facts: tuple[Fact, ...], brief: bo
     if len(measured) != 1 or measured[0] in numbers_in(answer) or any(u == unit for _, u in quantities_in(answer)):
         return answer
     return f"{measured[0]:g} {unit}" if brief else facts[0].text
+
+
+def _with_order(answer: str, meaning: str, facts: tuple[Fact, ...], brief: bool) -> str:
+    """The answer; where it denies the order of the two actions that the question names, the measured one."""
+    asked, said = _ASKED_ORDER.match(meaning), _YES_NO.match(answer)
+    told = next((f for f in facts if f.topic == "named order"), None)
+    order = _TOLD_ORDER.match(told.text) if told else None
+    if not (asked and said and told and order):
+        return answer
+    earlier, later = order[1].lower(), order[2].lower()
+    right = {(earlier, later): "yes", (later, earlier): "no"}.get((asked[1].lower(), asked[2].lower()))
+    if right is None or said[1].lower() == right:
+        return answer
+    return right if brief else f"{right.capitalize()}: {told.text[:1].lower()}{told.text[1:]}"
 
 
 def _with_hands(answer: str, meaning: str, known: Iterable[Fact], brief: bool) -> str:

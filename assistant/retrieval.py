@@ -103,13 +103,18 @@ def not_recognised(question: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     recognised = [f for f in facts if f.topic == "action"]
     if not recognised:
         return ()
-    seen = {name for fact in facts if fact.topic != "absence" for name in spoken_of(fact.text)}
+    seen = {name for fact in facts if not _denies(fact) for name in mentioned(fact.text)}
     missing = [name for name in sorted(mentioned(question)) if all(unlike(name, other) for other in seen)]
     if not missing:
         return ()
     named = " or ".join(form_of(name, "do") for name in missing)
     start, end = min(f.start_s for f in recognised), max(f.end_s for f in recognised)
     return (Fact(f"Nowhere in the clip does the person {named}, as far as recognised.", "missing", start, end),)
+
+
+def _denies(fact: Fact) -> bool:
+    """Whether a fact names what is not there: an absence, or a count of none."""
+    return fact.topic == "absence" or (fact.topic == "count" and fact.value == 0)
 
 
 def named_order(question: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:

@@ -1,4 +1,4 @@
-"""An answer that denies the one count which was measured gives way to it."""
+"""An answer that denies the one count, quantity, hand or order which was measured gives way to it."""
 
 from __future__ import annotations
 
@@ -98,3 +98,28 @@ def test_in_brief_the_hand_alone_is_named() -> None:
     ]
     meaning = "which hand goes above the head; left, right, both or neither"
     assert as_measured("left", "Which hand?", meaning, (), known, brief=True) == "both"
+
+
+ORDER = Fact("Waving (0.0 to 2.0 s) comes before clapping the hands (2.5 to 4.0 s).", "named order", 0.0, 4.0)
+FIRST_WAVING = "whether waving comes before clapping the hands; yes or no"
+FIRST_CLAPPING = "whether clapping the hands comes before waving; yes or no"
+
+
+@pytest.mark.parametrize(
+    ("answer", "meaning", "facts", "expected"),
+    [
+        ("No, it comes later.", FIRST_WAVING, (ORDER,), "Yes: waving (0.0 to 2.0 s) comes before clapping the hands"),
+        ("Yes.", FIRST_CLAPPING, (SQUATS, ORDER), "No: waving (0.0 to 2.0 s) comes before clapping the hands"),
+        ("Yes, she waves first.", FIRST_WAVING, (ORDER,), "Yes, she waves first."),
+        ("No.", FIRST_WAVING, (SQUATS,), "No."),  # nothing was said of their order
+        ("The hands.", FIRST_WAVING, (ORDER,), "The hands."),  # neither yes nor no
+        ("No.", "whether it is done; yes or no", (ORDER,), "No."),
+        ("No.", "whether bowing comes before waving; yes or no", (ORDER,), "No."),
+    ],
+)
+def test_an_order_that_was_measured_is_the_answer(
+    answer: str, meaning: str, facts: tuple[Fact, ...], expected: str
+) -> None:
+    assert as_measured(answer, "", meaning, facts).startswith(expected)
+    brief = as_measured(answer.partition(",")[0].rstrip("."), "", meaning, facts, brief=True)
+    assert brief == expected.partition(":")[0].partition(",")[0].rstrip(".").lower() or brief in answer

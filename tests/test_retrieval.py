@@ -99,6 +99,11 @@ def test_an_action_that_is_named_and_not_recognised_is_said_to_be_missing(embedd
     assert choose_facts((jog,), "How quickly is he running?", embedder, 2) == (jog,)  # much the same
     assert choose_facts((clap,), "Is she standing up or sitting down at the start?", embedder, 2) == (clap,)
     assert choose_facts((clap,), "How many push-ups are done?", embedder, 1)[0].text.endswith("recognised.")
+    still = Fact("The person takes no walking steps.", "count", 0.0, 2.0, (), 0, "steps")
+    assert choose_facts((clap, still), "How fast is the walk?", embedder, 1)[0].text.endswith("recognised.")
+    bowl = Fact("The person bowls a ball (bowl), 0.0 to 2.0 s.", "action", 0.0, 2.0)
+    limb = Fact("Body part used for the bowling throw: right arm.", "limb", 0.0, 2.0)
+    assert choose_facts((bowl, limb), "When is the basketball shot?", embedder, 1)[0].text.endswith("recognised.")
 
 
 def test_which_of_two_named_actions_comes_first_is_said_where_the_order_is_asked_about() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import tyro
+from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.commands.launch import launch_command_parser
 
 from motionqa.assistant.model_dir import Assistant, load_assistant
 from motionqa.assistant.prompt import TUNED, clip_opening
@@ -22,7 +26,7 @@ from motionqa.finetune.instruct_batches import InstructTraining, Mixture, Sample
 from motionqa.finetune.instruct_rows import InstructRows, RowWriter, Span, TrainClip
 from motionqa.finetune.packing import PackedBatch
 from motionqa.finetune.shared_prefix import SharedPrefix
-from motionqa.finetune.train_instruct import InstructConfig, start, train
+from motionqa.finetune.train_instruct import PRESETS, InstructConfig, start, train
 from motionqa.tests.assistant_models import SOURCES, tiny_assistant, tiny_base
 from motionqa.tests.instruct_clips import row_folder, train_clip
 
@@ -274,6 +278,16 @@ def test_two_processes_have_the_loss_curve_of_one_with_twice_the_batch(tmp_path:
         for n in ("one", "two")
     ]
     assert len(curves[0]) == len(curves[1]) == 6
+
+
+def test_the_recipe_of_several_gpus_is_one_that_accelerate_and_the_command_know() -> None:
+    recipe = Path(__file__).parents[1] / "finetune" / "recipes" / "fsdp_7b.yaml"
+    sharding = load_config_from_file(str(recipe)).fsdp_config
+    known = {option for action in launch_command_parser()._actions for option in action.option_strings}
+    assert sharding["fsdp_version"] == 2 and not {f"--{key}" for key in sharding} - known
+    told = re.sub(r"[#\\\n]", " ", recipe.read_text().partition("train_instruct")[2].partition("A step")[0]).split()
+    config = tyro.extras.overridable_config_cli(PRESETS, args=told)
+    assert config.recompute and config.loop.precision == "bf16" and config.base == "meta-llama/Llama-3.1-8B-Instruct"
 
 
 @pytest.mark.slow

@@ -139,7 +139,7 @@ class WorldFlow(RAFTSmall):
         """As `RAFTSmall.forward`."""
         classical = dis_flows(first, second) if self.classical else None
         start = None if classical is None else F.avg_pool2d(classical, 8) / 8
-        rounds = self.rounds(first, second, updates, start)
+        rounds = self.wanted(self.rounds(first, second, updates, start))
         return [self.enlargement(flow, state, classical) for flow, state in rounds]
 
     def features(self, pictures: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D h w"]:
@@ -217,7 +217,7 @@ class Flows:
     local: Float[Tensor, "B P 2 H W"]
     """World flow less each person's own course; it means something inside that person's mask."""
     rounds: tuple[Float[Tensor, "B 2 H W"], ...] = ()
-    """World flow after each update, the last one included."""
+    """World flow after each update, the last one included; out of training the last one alone."""
 
 
 class HMoRe(nn.Module):

@@ -163,6 +163,10 @@ def enlarged(flow: Float[Tensor, "B 2 h w"], factor: int = 8) -> Float[Tensor, "
     return factor * F.interpolate(flow, scale_factor=factor, mode="bilinear", align_corners=True)
 
 
+Round = tuple[Float[Tensor, "B 2 h w"], Float[Tensor, "B C h w"]]
+"""The flow in eighths of the size, and the recurrent state it comes from."""
+
+
 class RAFTSmall(nn.Module):
     """The network as published, small size, without the learned enlargement of the large one."""
 
@@ -181,9 +185,15 @@ class RAFTSmall(nn.Module):
     ) -> list[Float[Tensor, "B 2 H W"]]:
         """The flow after each update, pixels: where each pixel of the first picture is in the second, less its place.
 
-        Pictures have values 0 to 1; ValueError where their sizes differ or are no multiples of 8.
+        Out of training only the last one is enlarged and given. Pictures have values 0 to 1; ValueError where their
+        sizes differ or are no multiples of 8.
         """
-        return [enlarged(flow) for flow, _ in self.rounds(first, second, updates)]
+        return [enlarged(flow) for flow, _ in self.wanted(self.rounds(first, second, updates))]
+
+    def wanted(self, rounds: Iterator[Round]) -> list[Round]:
+        """All rounds while training, whose loss sees each; otherwise the last."""
+        found = list(rounds)
+        return found if self.training else found[-1:]
 
     def rounds(
         self,
@@ -191,7 +201,7 @@ class RAFTSmall(nn.Module):
         second: Float[Tensor, "B 3 _ _"],
         updates: int,
         flow: Float[Tensor, "B 2 h w"] | None = None,
-    ) -> Iterator[tuple[Float[Tensor, "B 2 h w"], Float[Tensor, "B C h w"]]]:
+    ) -> Iterator[Round]:
         """The flow in eighths of the size and the state, after each update; from `flow`, or from none.
 
         Places, state and correlation stay in full precision where layers run in bfloat16, whose three digits would
