@@ -284,10 +284,12 @@ def test_the_recipe_of_several_gpus_is_one_that_accelerate_and_the_command_know(
     recipe = Path(__file__).parents[1] / "finetune" / "recipes" / "fsdp_7b.yaml"
     sharding = load_config_from_file(str(recipe)).fsdp_config
     known = {option for action in launch_command_parser()._actions for option in action.option_strings}
-    assert sharding["fsdp_version"] == 2 and not {f"--{key}" for key in sharding} - known
+    assert sharding["fsdp_version"] == 2
+    assert not {f"--{key}" for key in sharding} - known
     told = re.sub(r"[#\\\n]", " ", recipe.read_text().partition("train_instruct")[2].partition("A step")[0]).split()
     config = tyro.extras.overridable_config_cli(PRESETS, args=told)
-    assert config.recompute and config.loop.precision == "bf16" and config.base == "meta-llama/Llama-3.1-8B-Instruct"
+    assert (config.recompute, config.loop.precision) == (True, "bf16")
+    assert config.base == "meta-llama/Llama-3.1-8B-Instruct"
 
 
 @pytest.mark.slow
