@@ -151,6 +151,25 @@ bench-concepts: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_concepts --features $(CONCEPTS)/features --runs $(CONCEPTS) \
 	  $(if $(wildcard $(CONCEPTS)/questions),--questions $(CONCEPTS)/questions) $(ARGS)
 
+# With and without flow, video and the velocity terms: one assistant is tuned on every subset of three kinds of tokens,
+# another on those of an encoder without velocity terms, both from the released one. After train-flow-actions and
+# train-concepts; about three quarters of an hour on one core.
+MODALITIES ?= runs/modalities
+TOKENS   = --mocap $(MOCAP) --features $(CONCEPTS)/features --packed $(FLOW)/packed
+bench-modalities: setup
+	HF_HUB_OFFLINE=1 $(BIN)/motionqa export $(MODALITIES)/base --gguf none
+	for kind in full no_velocity; do \
+	  $(READ).modality_rows $(TOKENS) --concepts $(CONCEPTS)/$$kind-0/model --out $(MODALITIES)/$$kind/rows && \
+	  $(READ).train_projector cpu --rows $(MODALITIES)/$$kind/rows --base $(MODALITIES)/base \
+	    --out $(MODALITIES)/$$kind/projector && \
+	  $(READ).train_instruct cpu --rows $(MODALITIES)/$$kind/rows --base $(MODALITIES)/base \
+	    --start $(MODALITIES)/$$kind/projector/model --out $(MODALITIES)/$$kind/instruct \
+	    --mixture.clips 2 --mixture.questions 6 --loop.steps 150 --loop.learning-rate 1e-3 || exit 1; \
+	done
+	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.modality_questions $(TOKENS) --concepts $(CONCEPTS)/full-0/model \
+	  --llm $(MODALITIES)/full/instruct/model --without-velocity $(MODALITIES)/no_velocity/instruct/model \
+	  --concepts-without-velocity $(CONCEPTS)/no_velocity-0/model --out $(MODALITIES)/answers --publish $(ARGS)
+
 # DATA is the folder that holds coach/exercise_correction and video/pushfit; ARGS="--encodings FOLDER" keeps encodings.
 bench-coach: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_coach --data $(DATA) $(ARGS)
@@ -162,4 +181,4 @@ train-blind: setup
 bench-eval: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.bench_eval --data $(DATA) $(ARGS)
 
-.PHONY: setup app test test-slow samples lint bench-chat train-motionbert bench-motionbert bench-eval train-flow train-flow-ablations train-flow-actions bench-flow bench-coach train-concepts bench-concepts train-reader train-assistant motion-qa bench-motion_qa train-blind
+.PHONY: setup app test test-slow samples lint bench-chat train-motionbert bench-motionbert bench-eval train-flow train-flow-ablations train-flow-actions bench-flow bench-coach train-concepts bench-concepts train-reader train-assistant motion-qa bench-motion_qa bench-modalities train-blind

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from motionqa.assistant.embedder import SentenceEmbedder
 from motionqa.assistant.question_kinds import LIKELY, QuestionKinds, question_kinds, topic_of
-from motionqa.data.instruct.action_words import form_of, mentioned, spoken_of, unlike
+from motionqa.data.instruct.action_words import form_of, mentioned, spoken_of, unlike, without_ways
 from motionqa.data.reading import MotionReading
 from motionqa.data.schema import Fact, MotionReport
 
@@ -156,7 +156,7 @@ def score_facts(
     )
     cues = tuple(start for words, start in ORDER_CUES.items() if re.search(rf"\b({words})\b", question.lower()))
     in_order = np.array([bool(cues) and fact.text.startswith(cues) for fact in facts])
-    same_side = np.array([_side(question.lower(), fact.text.lower()) for fact in facts])
+    same_side = np.array([_side(without_ways(question), without_ways(fact.text)) for fact in facts])
     return (
         similarity
         + config.kind_weight * answers

@@ -138,13 +138,15 @@ class ChatSession:
         if reading is not None:
             evidence, shown = (*evidence, *cite_actions(text, reading)), reading.words
         told = (*prompt.facts, Fact(shown, "summary", 0.0, 0.0)) if shown else prompt.facts
+        written = written if written != text else ""
         yield Answer(
             text,
             evidence,
             timings,
             "stopped" if self._stop.is_set() else "end",
-            _basis(encoding, prompt.dropped_turns, written if written != text else ""),
+            _basis(encoding, prompt.dropped_turns, written),
             (*unmeasured_numbers(text, question, prompt.facts, shown), *unmeasured_sides(text, told)),
+            written,
         )
 
     def weigh(self, question: str, answers: Sequence[str]) -> tuple[tuple[AnswerLikelihood, ...], Prompt]:

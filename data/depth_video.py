@@ -98,9 +98,15 @@ def find_depth_videos(folder: Path) -> list[DepthVideo]:
     return sorted(videos, key=lambda v: (v.action, v.subject, v.trial))
 
 
+def take_name(clip_id: str) -> str:
+    """The name that a skeleton's video has (`a1_s1_t1`), from the clip's own; empty where it has none."""
+    found = _NAME.search(clip_id)
+    return found.group() if found else ""
+
+
 def load_skeletons(path: Path) -> dict[str, MocapClip]:
     """Skeletons by name (`a1_s1_t1`), from the packed collection of UTD-MHAD (`utd_mhad.npz`)."""
-    named = {m.group(): clip for clip in load_packed(path) if (m := _NAME.search(clip.clip_id))}
+    named = {name: clip for clip in load_packed(path) if (name := take_name(clip.clip_id))}
     if not named:
         raise InputError(f"{path.name} holds no clips named like a1_s1_t1; give the packed UTD-MHAD skeletons")
     return named

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,6 +44,11 @@ class ClipTokens:
         if modality not in MODALITIES:
             raise ValueError(f"there is no modality {modality!r}, expected one of {', '.join(MODALITIES)}")
         return getattr(self, modality)
+
+    def only(self, modalities: Collection[str]) -> ClipTokens:
+        """The same without the rows of other modalities; ValueError for a name that is none."""
+        kept = {m: self.of(m) for m in modalities}
+        return ClipTokens(**kept, sources={m: s for m, s in self.sources.items() if m in kept})
 
 
 @dataclass(frozen=True, eq=False)

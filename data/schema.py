@@ -239,3 +239,5 @@ class Answer:
     """What the answer rests on, in words: the kind of measurement, and earlier turns left out."""
     unmeasured: tuple[str, ...] = ()
     """Numbers and sides in the text that no fact contains."""
+    written: str = ""
+    """The model's own words where the measured answer took their place."""

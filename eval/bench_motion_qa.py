@@ -10,9 +10,10 @@ run answers only what is open. Captions and speed have their own modules.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
@@ -22,10 +23,17 @@ from motionqa.assistant.session import Engine, load_engine
 from motionqa.eval.benchmark import Row, publish, published
 from motionqa.eval.measured_counts import KinematicsPredictor, asks_for_steps
 from motionqa.eval.qa.blind import BLIND
-from motionqa.eval.qa.motion_qa import TOLERANT, numbers, read_motion_qa
+from motionqa.eval.qa.motion_qa import TOLERANT, numbers, read_motion_qa, wordings_of
 from motionqa.eval.qa.predict import Predictor, predict
 from motionqa.eval.qa.predictions import MERGED, read_predictions
-from motionqa.eval.qa.predictors import AnswerConfig, AssistantPredictor, RulePredictor, blind_model_predictor
+from motionqa.eval.qa.predictors import (
+    UNMEASURED,
+    WRITTEN,
+    AnswerConfig,
+    AssistantPredictor,
+    RulePredictor,
+    blind_model_predictor,
+)
 from motionqa.eval.qa.question import Benchmark, Prediction, Question
 from motionqa.eval.qa.statistics import compare, interval
 
@@ -35,6 +43,10 @@ KINEMATICS = "kinematics alone"
 ARMS = ("both", "words", "tokens", "untuned", "blind model", *BLIND, KINEMATICS)
 SIDED = ("side", "direction", "turn", "which_hand_above", "true_side", "true_direction")
 REFUSED = ("refusal", "not_visible")
+MARKS = {
+    "answers with an unmeasured number or side": UNMEASURED,
+    "answers that gave way to the measured one": WRITTEN,
+}
 NO_ANSWER = ("cannot be judged", "not visible", "cannot tell", "can not be judged")
 
 
@@ -60,6 +72,8 @@ class Arm:
     questions: Sequence[Question]
     answers: Mapping[str, str]
     scores: Mapping[str, float]
+    about: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What else is known of an answer, by the question's id."""
 
     def mean(self, keep: Callable[[Question], bool] = lambda q: True) -> float:
         """Mean score over some questions; NaN without any."""
@@ -123,7 +137,7 @@ def scored(benchmark: Benchmark, given: Sequence[Prediction]) -> Arm:
     """Answers and scores by question; a failed prediction has no score."""
     by_id = {p.id: p for p in given}
     right = {q.id: TOLERANT.score(q, by_id[q.id]) for q in benchmark.questions if not by_id[q.id].error}
-    return Arm(benchmark.questions, {p.id: p.answer for p in given}, right)
+    return Arm(benchmark.questions, {p.id: p.answer for p in given}, right, {p.id: p.about for p in given})
 
 
 # --------------------------------------------------------------------------------------------------- rows
@@ -138,8 +152,8 @@ def row(
     return Row(name, round(value(arms["both"]), 4), unit, between, beside, goal, split, COMMAND)
 
 
-def rows_of(arms: Mapping[str, Arm], split: str) -> list[Row]:
-    """The issue's table from what the arms answered."""
+def rows_of(arms: Mapping[str, Arm], split: str, wordings: Mapping[str, str] | None = None) -> list[Row]:
+    """The table from what the arms answered; `wordings` of the questions by id."""
     both, counting = arms["both"], arms
     arms = {k: v for k, v in arms.items() if k != KINEMATICS}  # it only counts
 
@@ -148,15 +162,30 @@ def rows_of(arms: Mapping[str, Arm], split: str) -> list[Row]:
 
     out = [mean("overall", _closed, ">= 0.85"), *_above_blind(arms, split)]
     out += [mean(f"overall, {part} clips", _in_part(part)) for part in ("exact", "filmed", "single", "joined")]
+    if wordings:
+        out.append(_by_wording(arms, split, wordings))
     out += _counting(counting, split)
     out.append(mean("left/right and direction", _of_kind(*SIDED), ">= 0.90"))
     out.append(row("true/false, balanced accuracy", arms, balanced, ">= 0.85", split, "share"))
     out.append(row("refusals where nothing can be judged", arms, partial(refusing, True), ">= 0.90", split, "share"))
     out.append(row("false refusals", arms, partial(refusing, False), "<= 0.03", split, "share"))
+    out.append(
+        row("answers with an unmeasured number or side", arms, partial(share_with, UNMEASURED), "", split, "share")
+    )
+    out.append(row("answers that gave way to the measured one", arms, partial(share_with, WRITTEN), "", split, "share"))
     for kind in sorted({q.type for q in both.questions if _closed(q)}):
         keep = _of_kind(kind)
         out.append(mean(f"kind {kind}", keep, unit=f"exact, n={sum(map(keep, both.questions))}"))
     return out
+
+
+def _by_wording(arms: Mapping[str, Arm], split: str, wordings: Mapping[str, str]) -> Row:
+    """The overall score again: between which bounds it would lie with other wordings of the same kinds."""
+    both = arms["both"]
+    some = [q for q in both.questions if _closed(q) and q.id in both.scores]
+    between = interval([wordings[q.id] for q in some], [both.scores[q.id] for q in some])
+    split = f"{split}; this interval: over {len({wordings[q.id] for q in some})} wordings"
+    return row("overall, drawing wordings", arms, lambda a: a.mean(_closed), "", split, between=between)
 
 
 def _above_blind(arms: Mapping[str, Arm], split: str) -> list[Row]:
@@ -229,6 +258,11 @@ def refusing(where: bool, arm: Arm) -> float:
     return float(np.mean([any(w in arm.answers[q.id] for w in NO_ANSWER) for q in kept])) if kept else float("nan")
 
 
+def share_with(mark: str, arm: Arm) -> float:
+    """Share of the answers that have something under this name in `Prediction.about`."""
+    return float(np.mean([bool(arm.about.get(q.id, {}).get(mark)) for q in arm.questions if q.id in arm.scores]))
+
+
 def evenly(benchmark: Benchmark, limit: int | None) -> Benchmark:
     """So many questions, evenly spread over the file."""
     if limit is None or limit >= len(benchmark.questions):
@@ -249,7 +283,7 @@ def main(config: BenchConfig) -> None:
     if config.ablated:
         split += f"; words, tokens, untuned and blind model on {config.ablated} of them, evenly drawn"
     kept = {} if config.limit else published("motion_qa")
-    rows = {**kept, **{r.id: r for r in rows_of(arms, split)}}
+    rows = {**kept, **{r.id: r for r in rows_of(arms, split, wordings_of(config.data))}}
     if config.limit:
         for r in rows.values():
             print(f"{r.id:40} {r.value:.3f} {r.baselines}")

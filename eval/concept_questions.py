@@ -19,6 +19,7 @@ import tyro
 from jaxtyping import Float
 
 from motionqa.data.concept_pairs import FPS, ConceptClip, load_part
+from motionqa.data.instruct.selection import is_closed_kind
 from motionqa.data.motion_files.array_files import load_npz
 from motionqa.data.schema import InputError
 from motionqa.encoders.concepts.frame_tokens import TOKEN_FRAMES
@@ -46,10 +47,6 @@ PARTS = ("train", "val", "test")
 SENTENCES = "sentences.npz"
 LEAST = 5
 """An answer that training has less often is not learned."""
-NOT_CLOSED = ("caption", "when", "start", "end", "lasts", "duration", "angle", "speed")
-"""Kinds without an exact answer: free text, and measurements that are right within a tolerance."""
-NO_MOTION = ("refusal", "not_visible")
-"""Kinds that are answered from the question alone."""
 MOTION = (
     "arms_or_legs", "body_part", "contact", "count", "direction", "hand_above_head", "knee_bend", "posture", "side",
     "symmetry", "true_direction", "true_side", "turn", "which_hand_above",
@@ -115,7 +112,7 @@ def load_questions(folder: Path, train: Sequence[str] = ("train", "val"), test: 
 
 def is_closed(question: Question) -> bool:
     """Whether a question has an exact answer that takes the motion to know."""
-    return question.type not in (*NOT_CLOSED, *NO_MOTION)
+    return is_closed_kind(question.type)
 
 
 def asks_how(question: Question) -> bool:

@@ -6,16 +6,15 @@ it shows what measuring alone is worth.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from motionqa.data.instruct.action_words import spoken_of
-from motionqa.data.schema import InputError, MotionReport
+from motionqa.data.schema import MotionReport
 from motionqa.encoders.clip_encoder import ClipEncoder
-from motionqa.eval.qa.motion_qa import NAME
+from motionqa.eval.qa.motion_qa import wordings_of
 from motionqa.eval.qa.predict import Answerer
 from motionqa.eval.qa.question import ClipFile, Prediction, Question
 
@@ -32,11 +31,7 @@ def measured_count(report: MotionReport, question: str, steps: bool) -> int:
 
 def asks_for_steps(data: Path) -> frozenset[str]:
     """Ids of the questions that are worded as of steps. InputError where the file tells no phrasings."""
-    path = data / f"{NAME}_test.json"
-    try:
-        return frozenset(e["id"] for e in json.loads(path.read_text()) if e["phrasing"].startswith("steps/"))
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no motion_qa with its phrasings ({error!r}); build it again") from error
+    return frozenset(id for id, wording in wordings_of(data).items() if wording.startswith("steps/"))
 
 
 class KinematicsPredictor:

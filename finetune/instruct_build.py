@@ -29,6 +29,7 @@ from motionqa.data.instruct.conversations import conversations_of
 from motionqa.data.instruct.example import InstructExample
 from motionqa.data.instruct.known import KnownMotion, known_motion, mirrored_motion
 from motionqa.data.instruct.questions import questions_of
+from motionqa.data.instruct.selection import varied
 from motionqa.data.instruct.stitch import stitched
 from motionqa.data.mocap.actions import FRONT
 from motionqa.data.mocap.clip import MocapClip
@@ -242,17 +243,6 @@ _SUSPECTED = re.compile(r"\(or [^)]*\)|perhaps [^,)]*")
 """What else an action may be, as `encoders/reader/words.py` says it."""
 DENIABLE = ("absent", "true_action", "true_order", "choice", "count", "refusal")
 """Kinds of questions that may name an action which is not there."""
-
-
-def varied(examples: Sequence[InstructExample], most: int, rng: np.random.Generator) -> list[InstructExample]:
-    """So many examples, one of each kind before a second of any."""
-    order = [examples[i] for i in rng.permutation(len(examples))]
-    seen: dict[str, int] = {}
-    ranked = []
-    for example in order:
-        seen[example.kind] = seen.get(example.kind, 0) + 1
-        ranked.append((seen[example.kind], len(ranked), example))
-    return [e for _, _, e in sorted(ranked, key=lambda r: r[:2])[:most]]
 
 
 def spans_of(motion: KnownMotion, tokens: ClipTokens) -> tuple[Span, ...]:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from motionqa.assistant.model_dir import Assistant, load_base, new_assistant, save_assistant
 from motionqa.assistant.processor import fewer_rows
+from motionqa.data.reading import MODALITIES
 from motionqa.data.schema import InputError
 from motionqa.finetune.instruct_batches import InstructTraining, Mixture, tune_loop
 from motionqa.finetune.instruct_rows import InstructRows, TrainClip
@@ -122,8 +123,10 @@ class AlignTraining:
             epoch, place = divmod(slot, len(self.usable))
             order = np.random.default_rng((self.seed, 1, epoch)).permutation(len(self.usable))
             clip = self.rows[self.usable[int(order[place])]]
-            reading = int(np.random.default_rng((self.seed, 2, slot)).integers(len(clip.tokens)))
-            self._add(found, clip, reading)
+            readings = [k for k, t in enumerate(clip.tokens) if any(t.of(m) is not None for m in MODALITIES)]
+            if readings:
+                drawn = int(np.random.default_rng((self.seed, 2, slot)).integers(len(readings)))
+                self._add(found, clip, readings[drawn])
         return {m: _together(parts) for m, parts in found.items()}
 
     def _add(self, found: dict[str, list[tuple[np.ndarray, int]]], clip: TrainClip, reading: int) -> None:

@@ -46,6 +46,7 @@ from motionqa.data.instruct.questions import questions_of
 from motionqa.data.instruct.stitch import stitched
 from motionqa.data.mocap.packed import load_collections
 from motionqa.encoders.kinematics.analyse import analyse
+from motionqa.finetune.counted_bodies import counted_bodies
 
 FOLDS = 5
 
@@ -58,6 +59,8 @@ class KindsConfig:
     out: Path
     single: int = 200
     joined: int = 200
+    counted: int = 60
+    """Synthetic bodies that repeat a movement: recordings hardly ask how many."""
     rounds: int = 3
     """How often each movement is asked everything, in other words."""
     most: int = 200
@@ -236,7 +239,8 @@ def main(config: KindsConfig) -> None:
     known = [m for m in known if m.actions]
     both = [*known, *(mirrored_motion(m) for m in known)]
     single = [both[i] for i in rng.choice(len(both), config.single, replace=False)]
-    asked = asked_of([*single, *stitched(both, rng, config.joined)], config)
+    joined = stitched(both, rng, config.joined)
+    asked = asked_of([*single, *joined, *counted_bodies(rng, config.counted)], config)
     kinds = tuple(topics_of_kinds())
     missing = ", ".join(sorted(set(kinds) - {a.kind for a in asked})) or "none"
     print(f"{len(asked)} questions, {len({a.phrasing for a in asked})} wordings; kinds without: {missing}", flush=True)

@@ -89,6 +89,15 @@ def tiny_assistant(base: Base | None = None, lora: bool = True, seed: int = 1, *
     return Assistant(assistant.model.eval(), assistant.processor)
 
 
+def talkative(assistant: Assistant) -> Assistant:
+    """The assistant, saying different things at different prompts and ending now and then, neither with any sense."""
+    table = cast(torch.nn.Embedding, assistant.model.get_input_embeddings()).weight
+    words = torch.randn(table.shape, generator=torch.Generator().manual_seed(0))
+    words[cast(int, assistant.processor.tokenizer.eos_token_id)] *= 2
+    cast(torch.nn.Linear, assistant.model.get_output_embeddings()).weight = torch.nn.Parameter(words)
+    return assistant
+
+
 def clip_tokens(rows: int = 5, seed: int = 0, video: int = 3) -> ClipTokens:
     """Random rows of motion and video."""
     rng = np.random.default_rng(seed)

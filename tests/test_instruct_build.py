@@ -8,11 +8,12 @@ import numpy as np
 
 from motionqa.data.instruct.example import InstructExample
 from motionqa.data.instruct.known import KnownMotion
+from motionqa.data.instruct.selection import varied
 from motionqa.data.reading import ClipTokens
 from motionqa.data.schema import Segment
 from motionqa.data.synthetic import motions as S
 from motionqa.encoders.kinematics.analyse import analyse
-from motionqa.finetune.instruct_build import answerable, sayable, spans_of, told_as_read, varied
+from motionqa.finetune.instruct_build import answerable, sayable, spans_of, told_as_read
 
 WORDS = "2 actions in 4.0 s. Seen: clap 0.0 to 2.0 s, both arms; then knock (or throw) 2.0 to 4.0 s, right arm."
 ASKED = InstructExample("c", "What does she do?", "clap", "The person claps the hands.", "action", "label")

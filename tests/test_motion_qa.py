@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from motionqa.eval.bench_motion_qa import Arm, balanced, off_by, refusing, rows_
 from motionqa.eval.build_motion_qa import BuildConfig, chosen, motions, questions, save_clip
 from motionqa.eval.measured_counts import asks_for_steps, measured_count
 from motionqa.eval.qa.motion_qa import TOLERANT, read_motion_qa
+from motionqa.eval.qa.predictors import UNMEASURED, WRITTEN
 from motionqa.eval.qa.question import Prediction, Question
 from motionqa.tests.instruct_motions import motion
 from motionqa.tests.known_lifting import CONFIG, in_depth
@@ -152,6 +154,29 @@ def test_the_table_tells_what_was_right() -> None:
     assert rows["true/false, balanced accuracy"].baselines["majority"] == 0.5
     assert rows["refusals where nothing can be judged"].value == 1.0
     assert rows["false refusals"].value == 0.0
+
+
+def test_bounds_over_wordings_are_wider_where_one_wording_is_always_wrong() -> None:
+    questions = [replace(asked()[4], id=f"c{i}/0", clip=f"{i:04d}-exact-single") for i in range(60)]
+    some = arm(["right" if i % 4 == 0 else "left" for i in range(60)], questions)
+    wordings = {q.id: f"side/{i % 4}" for i, q in enumerate(questions)}
+    rows = {r.id: r for r in rows_of({"both": some}, "here", wordings)}
+    over_clips, over_wordings = rows["overall"], rows["overall, drawing wordings"]
+    assert over_clips.value == over_wordings.value == 0.75
+    assert over_clips.interval is not None
+    assert over_wordings.interval is not None
+    assert over_wordings.interval[0] < over_clips.interval[0] < 0.75 < over_clips.interval[1]
+
+
+def test_the_table_tells_how_many_answers_were_not_measured_or_gave_way() -> None:
+    questions = asked()
+    some = replace(
+        arm(["4"] * 6, questions), about={"c0/0": {UNMEASURED: ["4"]}, "c1/0": {WRITTEN: "5", UNMEASURED: []}}
+    )
+    rows = {r.id: r for r in rows_of({"both": some, "majority": arm(["4"] * 6, questions)}, "here")}
+    assert rows["answers with an unmeasured number or side"].value == pytest.approx(1 / 6, abs=1e-3)
+    assert rows["answers that gave way to the measured one"].value == pytest.approx(1 / 6, abs=1e-3)
+    assert rows["answers that gave way to the measured one"].baselines == {"majority": 0.0}
 
 
 def test_counts_are_read_from_digits_and_words() -> None:

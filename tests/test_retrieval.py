@@ -106,6 +106,16 @@ def test_an_action_that_is_named_and_not_recognised_is_said_to_be_missing(embedd
     assert choose_facts((bowl, limb), "When is the basketball shot?", embedder, 1)[0].text.endswith("recognised.")
 
 
+def test_an_action_that_goes_left_is_not_the_left_side(embedder: SentenceEmbedder) -> None:
+    circle = Fact("Body part used for the drawing of a circle clockwise: left arm.", "limb", 4.0, 6.0)
+    swipe = Fact("Body part used for the swipe to the left: right arm.", "limb", 0.0, 2.0)
+    question = "He swipes to the left: by means of which part of the body?"
+    assert choose_facts((circle, swipe), question, embedder, 1) == (swipe,)
+    up = Fact("The left hand is above the head from 1.0 to 2.0 s.", "posture", 1.0, 2.0, ("left_wrist",))
+    other = Fact("The right hand is above the head from 3.0 to 4.0 s.", "posture", 3.0, 4.0, ("right_wrist",))
+    assert choose_facts((other, up), "When is the left hand up?", embedder, 1) == (up,)
+
+
 def test_which_of_two_named_actions_comes_first_is_said_where_the_order_is_asked_about() -> None:
     facts = (
         Fact("The person walks (walk), 0.0 to 2.0 s.", "action", 0.0, 2.0),

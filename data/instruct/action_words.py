@@ -183,6 +183,19 @@ def mentioned(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for *_, name in sorted(longest)))
 
 
+_WAY = re.compile(r"\b(left|right)\b(?! (hand|arm|leg))")
+
+
+@lru_cache(8192)
+def without_ways(text: str) -> str:
+    """A text in small letters without actions that go left or right ("swipes left"): no side of the body is meant."""
+    plain = text.lower()
+    for name, pattern in _spoken():
+        if _WAY.search(name):
+            plain = pattern.sub(" ", plain)
+    return plain
+
+
 def form_of(name: str, form: Literal["do", "does", "doing", "noun"]) -> str:
     """A form of an action, said of anybody; its name where `action_words.toml` does not have it."""
     words = action_words().get(name)

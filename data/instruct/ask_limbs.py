@@ -13,6 +13,7 @@ from motionqa.data.instruct.movement import J, moving_side, part_paths
 from motionqa.data.schema import Fact
 
 SIDES = ("left", "right", "both")
+EQUAL = ("both", "the same", "neither", "alike", "equally")
 POSTURES = ("standing", "sitting", "lying")
 OTHER = {"left": "right", "right": "left"}
 
@@ -31,6 +32,7 @@ def posture_questions(k: Known) -> Iterator[Asked]:
     """Knees, back and posture; of recordings to scale, since others are too rough for angles."""
     if k.motion.pose.metric:
         yield from _knees(k)
+        yield from _bends_more(k)
         yield from _back(k)
         yield from _postures(k)
 
@@ -135,6 +137,20 @@ def _knees(k: Known) -> Iterator[Asked]:
         yield Asked("knee_bend", name, "kinematics", options=options, slots=slots)
     if degrees > 30 and k.motion.source != "utd_mhad":  # bone lengths there vary too much for a number
         yield Asked("knee_angle", f"{degrees:.0f} degrees", "kinematics", kind="angle", slots=slots)
+
+
+def _bends_more(k: Known) -> Iterator[Asked]:
+    """Which knee or elbow bends further: clearly one, or both alike."""
+    for joint, least in (("knee", 40.0), ("elbow", 65.0)):
+        both = [k.report.angles.get(f"{side}_{joint}_flexion") for side in ("left", "right")]
+        top = [float(np.nanmax(s.degrees)) for s in both if s is not None and np.isfinite(s.degrees).mean() >= 0.9]
+        if len(top) < 2 or max(top) < least or 6 < abs(top[0] - top[1]) < 14:
+            continue
+        more = "equal" if abs(top[0] - top[1]) <= 6 else "left" if top[0] > top[1] else "right"
+        slots = {"joint": joint, "more": f"{max(top):.0f}", "less": f"{min(top):.0f}"}
+        accepted = EQUAL if more == "equal" else (f"the {more} {joint}", f"{more} {joint}")
+        options = ("left", "right", "equal")
+        yield Asked("bends_more", more, "kinematics", options=options, accepted=accepted, slots=slots)
 
 
 def _back(k: Known) -> Iterator[Asked]:

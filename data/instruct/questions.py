@@ -26,9 +26,10 @@ from motionqa.data.instruct.phrasings import Which, wordings
 from motionqa.data.instruct.refusals import refusal_questions, unseen_parts
 from motionqa.data.schema import MotionReport
 
-UNSEEN_ASKS = {"legs": ("leg_side", "steps", "knee_bend", "knee_angle", "leaves_floor", "cadence", "arms_or_legs"),
+UNSEEN_ASKS = {"legs": ("leg_side", "steps", "knee_bend", "knee_angle", "bends_more", "leaves_floor", "cadence",
+                        "arms_or_legs"),
                "arms": ("side", "true_side", "hand_above_head", "hands_stay_low", "which_hand_above",
-                        "arms_or_legs")}  # fmt: skip
+                        "bends_more", "arms_or_legs")}  # fmt: skip
 """What is not asked of a movement whose legs or arms were not seen."""
 
 

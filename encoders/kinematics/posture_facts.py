@@ -131,10 +131,21 @@ def _bends(m: Measures) -> Iterator[Fact]:
         for side, (value, when) in moved.items():
             text = f"the {side} {verb} up to {value:.0f} degrees{FROM.get(name, '')}, at {seconds(when)} s"
             yield Fact(sentence(text), "angle", when, when, (f"{side}_{joint}",), round(value, 1), "degrees", salience)
+        if verb.endswith("bends") and moved and len(top) == 2:
+            yield _bends_more(joint, top, salience - 0.1)
         if name == "knee_flexion" and len(top) == 2 and not moved:
             value = max(v for v, _ in top.values())
             text = f"The knees stay nearly straight (at most {value:.0f} degrees)."
             yield Fact(text, "angle", *_whole(m), ("left_knee", "right_knee"), round(value, 1), "degrees", 0.34)
+
+
+def _bends_more(joint: str, top: dict[str, tuple[float, float]], salience: float) -> Fact:
+    """Which side bends further: small models do not compare two numbers in two sentences."""
+    more, less = sorted(top, key=lambda side: -top[side][0])
+    (degrees, when), (other, _) = top[more], top[less]
+    text = f"The {more} {joint} bends more than the {less} one: {degrees:.0f} against {other:.0f} degrees."
+    joints = (f"{more}_{joint}", f"{less}_{joint}")
+    return Fact(text, "angle", when, when, joints, round(degrees, 1), "degrees", salience)
 
 
 def _trunk(m: Measures) -> Iterator[Fact]:

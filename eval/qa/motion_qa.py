@@ -69,6 +69,15 @@ def read_motion_qa(data: Path, split: str = "test") -> Benchmark:
     )
 
 
+def wordings_of(data: Path, split: str = "test") -> dict[str, str]:
+    """The wording of each question by its id, as `kind/number`. InputError where the file tells none."""
+    path = data / f"{NAME}_{split}.json"
+    try:
+        return {e["id"]: e["phrasing"] for e in json.loads(path.read_text())}
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is no motion_qa with its phrasings ({error!r}); build it again") from error
+
+
 def _clip_file(data: Path, question: Question) -> ClipFile:
     path = data / "clips" / f"{question.clip}.npz"
     if not path.is_file():

@@ -46,6 +46,11 @@ class AnswerConfig:
     """What a model tuned on clips is shown of them: for ablations."""
 
 
+UNMEASURED, WRITTEN = "unmeasured", "written"
+"""In `Prediction.about`: numbers and sides of the answer that no fact contains; what the model wrote where the measured
+answer took its place."""
+
+
 class AssistantPredictor:
     """The chat's engine, asked each question afresh: no history, greedy decoding, options by likelihood."""
 
@@ -79,7 +84,7 @@ class AssistantPredictor:
     def _answer(self, session: ChatSession, offset_s: float, question: Question) -> Prediction:
         session.history = ()
         assert session.encoding is not None
-        about = {"clip_sha256": session.encoding.content_sha256[:16]}
+        about: dict[str, Any] = {"clip_sha256": session.encoding.content_sha256[:16]}
         if question.options and isinstance(self.engine.llm, WeighingModel):
             weighed, prompt = session.weigh(question.text, question.options)
             found = _weighed(question, weighed, self.config)
@@ -87,6 +92,8 @@ class AssistantPredictor:
         else:
             *_, answer = session.ask(question.text + _listed(question.options))
             found, evidence = _said(question, answer.text), answer.evidence
+            about |= {UNMEASURED: list(answer.unmeasured)} if answer.unmeasured else {}
+            about |= {WRITTEN: answer.written} if answer.written else {}
         return replace(found, evidence_s=_spans(evidence, offset_s), about={**about, **found.about})
 
 
