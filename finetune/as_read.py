@@ -1,4 +1,4 @@
-"""Training answers about times, with the times that the reader gives.
+"""Training answers with the times that the reader gives, and with what is measured in the film that is shown.
 
 Joined motion gives 9.4 to 11.5 s where the clip as it is seen reads 9.6 to 11.3 s. A model that is shown the second and
 taught the first learns to alter numbers; it is to copy them.
@@ -52,3 +52,20 @@ def _overlap(a: tuple[float, float], b: tuple[float, float]) -> float:
     """Intersection over union of two stretches of time."""
     union = max(a[1], b[1]) - min(a[0], b[0])
     return max(0.0, min(a[1], b[1]) - max(a[0], b[0])) / union if union > 0 else 0.0
+
+
+TRAVELLED = ("direction", "true_direction", "turn", "count", "speed", "contact")
+"""Kinds of questions that take a measured path through the room, which films do not have: these keep the exact truth."""
+
+
+def measured_as_shown(exact: Sequence[InstructExample], shown: Sequence[InstructExample]) -> list[InstructExample]:
+    """Questions about an exact motion; what is measured on the body is what is `shown`, and asked where that is clear.
+
+    A film hides a hand, or bends a knee by ten degrees more: an answer that the sentences before it deny would teach
+    the model not to trust them.
+    """
+
+    def on_body(example: InstructExample) -> bool:
+        return example.truth == "kinematics" and example.kind not in TRAVELLED
+
+    return [*(e for e in exact if not on_body(e)), *(e for e in shown if on_body(e))]

@@ -45,7 +45,7 @@ from motionqa.encoders.lifter import LifterConfig, Network
 from motionqa.encoders.reader.features import FPS, STRIDE
 from motionqa.encoders.reader.read import load_reader, read_pose
 from motionqa.encoders.reader.words import read_clip, worded
-from motionqa.finetune.as_read import timed_as_read
+from motionqa.finetune.as_read import measured_as_shown, timed_as_read
 from motionqa.finetune.counted_bodies import counted_as_read, counted_bodies
 from motionqa.finetune.instruct_rows import RowWriter, Span, TrainClip
 from motionqa.finetune.train_question_kinds import FOLDS, fold_of
@@ -135,7 +135,10 @@ class Builder:
         truth = report if pose is motion.pose else analyse(motion.pose)
         # Repetitions are asked about as they are shown, not as the film hid them.
         truth, motion = replace(truth, repetitions=report.repetitions), counted_as_read(motion, report)
-        found = [told_as_read(e, motion, words, report) for e in questions_of(motion, truth, rng, "train")]
+        asked = questions_of(motion, truth, rng, "train")
+        if pose is not motion.pose:
+            asked = measured_as_shown(asked, questions_of(replace(motion, pose=pose), report, rng, "train"))
+        found = [told_as_read(e, motion, words, report) for e in asked]
         found = [e for e in taught(found, reading) if e]
         refused = [e for e in found if e.kind == "refusal"]
         kept = varied(found, self.config.questions, rng)

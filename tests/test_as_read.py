@@ -1,4 +1,4 @@
-"""Training answers say the times that the reading of their clip says."""
+"""Training answers say the times that the reading of their clip says, and what the film of it shows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from motionqa.data.instruct.example import InstructExample
 from motionqa.data.reading import ReadAction
-from motionqa.finetune.as_read import timed_as_read
+from motionqa.finetune.as_read import measured_as_shown, timed_as_read
 
 READ = (ReadAction("clap", 0.0, 2.0, 0.9), ReadAction("run", 2.04, 4.26, 0.9))
 RUN = InstructExample(
@@ -43,3 +43,16 @@ def test_other_kinds_and_other_numbers_stay() -> None:
     told = timed_as_read(replace(RUN, sentence="She runs from 1.9 to 4.5 s at 7.7 m/s."), READ)
     assert told is not None
     assert told.sentence.endswith("4.3 s at 7.7 m/s.")
+
+
+def test_what_was_measured_is_taught_as_the_film_shows_it() -> None:
+    up = InstructExample("c", "A hand up?", "yes", "Yes.", "hand_above_head", "kinematics")
+    bent = replace(up, question="How deep?", answer="deeply", kind="knee_bend")
+    way = replace(up, question="Where to?", answer="forwards", kind="direction")
+    named = replace(up, question="What is it?", answer="wave", kind="action", truth="label")
+    hidden = replace(up, answer="no", sentence="No.")
+    told = measured_as_shown(
+        [up, bent, way, named], [hidden, replace(way, answer="left"), replace(named, answer="clap")]
+    )
+    # The film's measurement of the body, nothing where it is unclear; the true name, and the path through the room.
+    assert told == [way, named, hidden]

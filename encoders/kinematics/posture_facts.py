@@ -107,6 +107,8 @@ BENDS = (
     ("hip_flexion", "hip bends", 50.0, 0.34),
     ("shoulder_elevation", "shoulder opens", 50.0, 0.42),
 )
+ALIKE_DEG = 8.0
+"""Bends that differ by less are said to be the same."""
 FROM = {"shoulder_elevation": " from hanging"}
 
 
@@ -121,7 +123,7 @@ def _bends(m: Measures) -> Iterator[Fact]:
                 top[side] = float(series.degrees[at]), float(m.body.times_s[at])
         moved = {s: v for s, v in top.items() if v[0] >= least}
         joint = {"knee": "knee", "elbow": "elbow", "hip": "hip", "shoulder": "shoulder"}[name.partition("_")[0]]
-        if len(moved) == 2 and abs(moved["left"][0] - moved["right"][0]) <= 8:
+        if len(moved) == 2 and abs(moved["left"][0] - moved["right"][0]) <= ALIKE_DEG:
             value, when = max(moved.values())
             plural = verb.replace(" bends", "s bend").replace(" opens", "s open")
             text = f"both {plural} up to {value:.0f} degrees{FROM.get(name, '')}, at {seconds(when)} s"
@@ -131,7 +133,7 @@ def _bends(m: Measures) -> Iterator[Fact]:
         for side, (value, when) in moved.items():
             text = f"the {side} {verb} up to {value:.0f} degrees{FROM.get(name, '')}, at {seconds(when)} s"
             yield Fact(sentence(text), "angle", when, when, (f"{side}_{joint}",), round(value, 1), "degrees", salience)
-        if verb.endswith("bends") and moved and len(top) == 2:
+        if verb.endswith("bends") and moved and len(top) == 2 and abs(top["left"][0] - top["right"][0]) > ALIKE_DEG:
             yield _bends_more(joint, top, salience - 0.1)
         if name == "knee_flexion" and len(top) == 2 and not moved:
             value = max(v for v, _ in top.values())
