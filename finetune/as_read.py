@@ -55,7 +55,7 @@ def _overlap(a: tuple[float, float], b: tuple[float, float]) -> float:
 
 
 TRAVELLED = ("direction", "true_direction", "turn", "count", "speed", "contact")
-"""Kinds of questions that take a measured path through the room, which films do not have: these keep the exact truth."""
+"""Kinds of questions that take a measured path through the room, which films do not have: these keep exact truth."""
 
 
 def measured_as_shown(exact: Sequence[InstructExample], shown: Sequence[InstructExample]) -> list[InstructExample]:
