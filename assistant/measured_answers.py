@@ -14,6 +14,8 @@ from motionqa.assistant.grounding import numbers_in, quantities_in
 from motionqa.data.instruct.action_words import spoken_of
 from motionqa.data.schema import Fact
 
+REFUSING = ("cannot", "can not", "not visible")
+"""What every refusal says that the model was tuned on."""
 _COUNTED = {"how many times": "repetitions", "how many steps": "steps"}
 _FEW = {0: re.compile(r"\b(no|none|not|never)\b"), 1: re.compile(r"\b(one|once|single)\b")}
 _QUANTITIES = {
@@ -30,6 +32,11 @@ _ASKED_ORDER = re.compile(r"whether (.+) comes before (.+); yes or no")
 _TOLD_ORDER = re.compile(r"(.+) \([^()]* s\) comes before (.+) \([^()]* s\)\.")
 _YES_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
 _ABOVE = re.compile(r"(The \w+|Neither) hand (is|goes) above the head")
+
+
+def refuses(answer: str) -> bool:
+    """Whether an answer says that the question cannot be answered."""
+    return any(words in answer.lower() for words in REFUSING)
 
 
 def as_measured(

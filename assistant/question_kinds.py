@@ -100,8 +100,10 @@ class QuestionKinds:
                 out[topic] = out.get(topic, 0.0) + p * share
         return out
 
-    def likelihood_of(self, group: Literal["named", "order"], question: str, previous: str = "") -> float:
-        """How likely it is a question of one of the kinds of a group: those that name an action, or an order of two."""
+    def likelihood_of(
+        self, group: Literal["named", "order", "unanswerable"], question: str, previous: str = ""
+    ) -> float:
+        """How likely it is a question of one of the kinds of a group, as `question_kinds.toml` lists them."""
         likely = self.probabilities(question, previous)
         return sum(likely[kind] for kind in _table()["groups"][group])
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from motionqa.assistant.embedder import SentenceEmbedder
 from motionqa.assistant.grounding import cite, cite_actions, unmeasured_numbers, unmeasured_sides
 from motionqa.assistant.likelihood import AnswerLikelihood
 from motionqa.assistant.llm import GenerationConfig, LanguageModel, Precision, WeighingModel, load_llm
-from motionqa.assistant.measured_answers import as_measured
+from motionqa.assistant.measured_answers import REFUSING, as_measured, refuses
 from motionqa.assistant.prompt import BRIEFLY, Prompt, PromptConfig, build_prompt, check_question, config_for
 from motionqa.assistant.question_kinds import question_kinds
 from motionqa.assistant.released import lifting, reader
@@ -21,6 +21,10 @@ from motionqa.data.cache import EncodingCache
 from motionqa.data.schema import Answer, ClipEncoding, Fact, InputError
 from motionqa.encoders.clip_encoder import Cancelled, ClipEncoder, EncoderConfig, Progress
 from motionqa.encoders.people import PersonChoice
+
+ABOUT_MOVEMENT = 0.1
+"""A question is taken for one that movement can answer where any other is less likely. Measured on unseen wordings, in
+five folds: 0.90 of the questions about movement lie below, and 0.03 of the others."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,8 @@ class ChatSession:
         timings["answer"] = time.perf_counter() - started
         written = text.strip()
         brief = self.prompt_config.suffix == BRIEFLY
-        text = as_measured(written, question, meaning, prompt.facts, encoding.report.facts, brief)
+        text = self._asked_again(question, prompt) if refuses(written) else ""
+        text = as_measured(text or written, question, meaning, prompt.facts, encoding.report.facts, brief)
         with self._lock:
             if encoding is self.encoding and text:
                 self.history = (*self.history, (question, text))
@@ -148,6 +153,20 @@ class ChatSession:
             (*unmeasured_numbers(text, question, prompt.facts, shown), *unmeasured_sides(text, told)),
             written,
         )
+
+    def _asked_again(self, question: str, prompt: Prompt) -> str:
+        """What the model says where it may not refuse; "" where refusing may be right.
+
+        Only for models tuned on refusals, which refuse what they did not understand. A fact that says what cannot be
+        judged is a reason.
+        """
+        previous = self.history[-1][0] if self.history else ""
+        if self.prompt_config.clip == "none" or self._stop.is_set() or any(refuses(f.text) for f in prompt.facts):
+            return ""
+        if question_kinds().likelihood_of("unanswerable", question, previous) >= ABOUT_MOVEMENT:
+            return ""
+        generation = replace(self.engine.generation, never=REFUSING)
+        return "".join(self.engine.llm.stream(prompt.conversation, generation, self._stop)).strip()
 
     def weigh(self, question: str, answers: Sequence[str]) -> tuple[tuple[AnswerLikelihood, ...], Prompt]:
         """How likely each of several answers is, and what it was judged by; the conversation stays as it is.
@@ -187,7 +206,7 @@ class ChatSession:
 def _basis(encoding: ClipEncoding, dropped_turns: int, corrected: str = "") -> str:
     basis = f"Measured from {encoding.pose3d.source}"
     if corrected:
-        basis += f"; the answer is the measured one, where the model wrote “{corrected}”"
+        basis += f"; the model first wrote “{corrected}”, which the measurements do not support"
     if encoding.pose3d.root_motion == "estimated":
         basis += "; distances are estimated from one camera"
     if dropped_turns:

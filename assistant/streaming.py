@@ -21,6 +21,8 @@ class GenerationConfig:
     max_new_tokens: int = 120
     temperature: float = 0.0
     seed: int = 0
+    never: tuple[str, ...] = ()
+    """Words that the reply may not contain, as far as the model runs here."""
 
 
 def stream_reply(
@@ -71,6 +73,7 @@ def stream_reply(
                     top_k=None,
                     stopping_criteria=[halt],
                     pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
+                    bad_words_ids=_ids(tokenizer, config.never),
                 )
         except BaseException as error:
             failure.append(error)
@@ -86,6 +89,12 @@ def stream_reply(
         under_way.result()
     if failure:
         raise failure[0]
+
+
+def _ids(tokenizer: PreTrainedTokenizerBase, words: tuple[str, ...]) -> list[list[int]] | None:
+    """Each word's tokens, where it begins the reply and where it goes on."""
+    forms = [form for word in words for form in (word, f" {word}", word.capitalize())]
+    return [tokenizer(form, add_special_tokens=False)["input_ids"] for form in forms] or None  # type: ignore[return-value]
 
 
 def markers(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:

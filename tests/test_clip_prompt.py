@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from motionqa.assistant.panels import facts_html
 from motionqa.assistant.prompt import BRIEFLY, TUNED, clip_opening, clip_question, config_for, without_facts
 from motionqa.assistant.session import ChatSession, Engine
 from motionqa.data.reading import ClipTokens, MotionReading, ReadAction
-from motionqa.data.schema import Fact
+from motionqa.data.schema import Conversation, Fact
 from motionqa.data.synthetic.motions import render, squats
 from motionqa.encoders.clip_encoder import ClipEncoder
 from motionqa.encoders.reader.network import MotionReader, ReaderConfig
@@ -33,6 +35,14 @@ class ClipModel(ScriptedModel):
     """A scripted model that says it reads clips."""
 
     reads_clips = ("motion",)
+
+
+class RefusingModel(ClipModel):
+    """One that refuses whatever it is asked, unless it may not."""
+
+    def stream(self, conversation: Conversation, config: GenerationConfig, stop: threading.Event) -> Iterator[str]:
+        self.words = "three" if config.never else "That cannot be judged from motion."
+        return super().stream(conversation, config, stop)
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +139,12 @@ def test_the_page_lists_what_was_recognised_with_moments(session: ChatSession) -
     assert "None of the known actions (40%)" in shown
     assert 'href="#t=3.00,5.00"' in shown
     assert "Recognised" not in facts_html(replace(session.encoding, reading=None), 0.0)
+
+
+def test_a_plain_question_about_movement_may_not_be_refused(session: ChatSession) -> None:
+    session.engine = replace(session.engine, llm=RefusingModel())
+    *_, answer = session.ask("How many squats does she do?")
+    assert (answer.text, answer.written) == ("three", "That cannot be judged from motion.")
+    assert "first wrote" in answer.basis
+    *_, answer = session.ask("What colour is her coat?")
+    assert (answer.text, answer.written) == ("That cannot be judged from motion.", "")

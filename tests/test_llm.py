@@ -57,6 +57,13 @@ def test_the_same_question_gets_the_same_answer_and_so_does_the_same_seed(tiny: 
     assert reply(tiny, warm) == reply(tiny, warm)
 
 
+def test_a_reply_does_without_the_words_it_may_not_contain(tiny: LocalModel) -> None:
+    said = reply(tiny).split()
+    without = reply(tiny, GenerationConfig(24, never=(said[0],))).split()
+    assert without
+    assert said[0] not in without
+
+
 def test_the_stop_button_ends_a_reply_early(tiny: LocalModel) -> None:
     stop = threading.Event()
     pieces = tiny.stream(CONVERSATION, GenerationConfig(200), stop)
