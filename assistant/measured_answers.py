@@ -1,8 +1,8 @@
 """Answers that deny or leave out the very thing that was measured for their question give way to the measurement.
 
 A small model shown "The right hand is above the head" may still write "Both hands". Only where the kind of question
-leaves no doubt about which measurement answers it: counts, quantities with a unit, hands above the head, which of two
-recognised actions comes first. Ours.
+leaves no doubt about which measurement answers it: counts, quantities with a unit, hands above the head, which side
+bends more, which of two recognised actions comes first. Ours.
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ _HANDS = {
 _ASKED_ORDER = re.compile(r"whether (.+) comes before (.+); yes or no")
 _TOLD_ORDER = re.compile(r"(.+) \([^()]* s\) comes before (.+) \([^()]* s\)\.")
 _YES_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+_JOINT = re.compile(r"\b(knee|elbow)s?\b")
+_SIDES = {
+    "left": re.compile(r"\bleft\b"), "right": re.compile(r"\bright\b"),
+    "equal": re.compile(r"\b(equal|equally|both|same|alike|neither)\b"),
+}  # fmt: skip
 _ABOVE = re.compile(r"(The \w+|Neither) hand (is|goes) above the head")
 
 
@@ -55,6 +60,8 @@ def as_measured(
     answer = _counted(answer, question, meaning, facts, brief)
     answer = _with_quantity(answer, meaning, facts, brief)
     answer = _with_order(answer, meaning, facts, brief)
+    known = tuple(known)
+    answer = _with_bends(answer, question, meaning, known, brief)
     return _with_hands(answer, meaning, known, brief)
 
 
@@ -102,6 +109,23 @@ def _with_order(answer: str, meaning: str, facts: tuple[Fact, ...], brief: bool)
     if right is None or said[1].lower() == right:
         return answer
     return right if brief else f"{right.capitalize()}: {told.text[:1].lower()}{told.text[1:]}"
+
+
+def _with_bends(answer: str, question: str, meaning: str, known: tuple[Fact, ...], brief: bool) -> str:
+    """The answer; where it names another side than that whose joint was measured to bend more, the measured one."""
+    joint = _JOINT.search(question.lower())
+    if not joint or not meaning.startswith("which side bends more"):
+        return answer
+    told = re.compile(rf"The (left|right) {joint[1]} bends more than|Both {joint[1]}s bend up to")
+    fact = next((f for f in known if f.topic == "angle" and told.match(f.text)), None)
+    found = told.match(fact.text) if fact else None
+    if fact is None or found is None:
+        return answer
+    right = found[1] or "equal"
+    said = {name for name, words in _SIDES.items() if words.search(answer.lower())}
+    if said == {right}:
+        return answer
+    return right if brief else fact.text
 
 
 def _with_hands(answer: str, meaning: str, known: Iterable[Fact], brief: bool) -> str:

@@ -123,3 +123,28 @@ def test_an_order_that_was_measured_is_the_answer(
     assert as_measured(answer, "", meaning, facts).startswith(expected)
     brief = as_measured(answer.partition(",")[0].rstrip("."), "", meaning, facts, brief=True)
     assert brief == expected.partition(":")[0].partition(",")[0].rstrip(".").lower() or brief in answer
+
+
+BENDS = (
+    Fact("The left knee bends more than the right one: 75 against 62 degrees.", "angle", 6.0, 6.0),
+    Fact("Both elbows bend up to 40 degrees, at 2.0 s.", "angle", 2.0, 2.0),
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "question", "expected"),
+    [
+        ("The left one.", "Which knee bends more?", "The left one."),
+        ("The right knee.", "Which knee bends more?", BENDS[0].text),
+        ("Both.", "Is one of the knees bent further?", BENDS[0].text),
+        ("The left hand.", "Which elbow bends more?", BENDS[1].text),
+        ("Both alike.", "Which elbow bends more?", "Both alike."),
+        ("The left hip.", "Which hip bends more?", "The left hip."),
+    ],
+)
+def test_the_side_that_bends_more_is_the_measured_one(answer: str, question: str, expected: str) -> None:
+    meaning = "which side bends more; left, right or equal"
+    assert as_measured(answer, question, meaning, (), BENDS) == expected
+    assert as_measured(answer, question, "which arm; left, right or both", (), BENDS) == answer
+    if expected != answer:
+        assert as_measured(answer, question, meaning, (), BENDS, brief=True) in ("left", "equal")
