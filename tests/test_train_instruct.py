@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import tyro
-from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.commands.config.config_args import ClusterConfig, load_config_from_file
 from accelerate.commands.launch import launch_command_parser
 
 from motionqa.assistant.model_dir import Assistant, load_assistant
@@ -282,7 +282,9 @@ def test_two_processes_have_the_loss_curve_of_one_with_twice_the_batch(tmp_path:
 
 def test_the_recipe_of_several_gpus_is_one_that_accelerate_and_the_command_know() -> None:
     recipe = Path(__file__).parents[1] / "finetune" / "recipes" / "fsdp_7b.yaml"
-    sharding = load_config_from_file(str(recipe)).fsdp_config
+    launched = load_config_from_file(str(recipe))
+    assert isinstance(launched, ClusterConfig)
+    sharding = launched.fsdp_config or {}
     known = {option for action in launch_command_parser()._actions for option in action.option_strings}
     assert sharding["fsdp_version"] == 2
     assert not {f"--{key}" for key in sharding} - known
