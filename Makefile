@@ -164,7 +164,7 @@ bench-modalities: setup
 	    --out $(MODALITIES)/$$kind/projector && \
 	  $(READ).train_instruct cpu --rows $(MODALITIES)/$$kind/rows --base $(MODALITIES)/base \
 	    --start $(MODALITIES)/$$kind/projector/model --out $(MODALITIES)/$$kind/instruct \
-	    --mixture.clips 2 --mixture.questions 6 --loop.steps 150 --loop.learning-rate 1e-3 || exit 1; \
+	    --mixture.clips 2 --mixture.questions 6 --loop.steps 130 --loop.learning-rate 1e-3 || exit 1; \
 	done
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.modality_questions $(TOKENS) --concepts $(CONCEPTS)/full-0/model \
 	  --llm $(MODALITIES)/full/instruct/model --without-velocity $(MODALITIES)/no_velocity/instruct/model \

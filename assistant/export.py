@@ -20,12 +20,11 @@ from motionqa.assistant.gguf_file import GgufKind, write_gguf
 from motionqa.assistant.llm import EMBEDDED_NAME, LanguageModel, embedded_gguf
 from motionqa.assistant.model_dir import CARD, Base, export_merged, load_assistant
 from motionqa.assistant.prompt import config_for
-from motionqa.assistant.released import WEIGHTS, lifting, reader
+from motionqa.assistant.released import WEIGHTS, clip_encoder
 from motionqa.assistant.session import ChatSession, Engine
 from motionqa.assistant.tuned import TunedModel
 from motionqa.data.schema import ClipEncoding
 from motionqa.data.synthetic.motions import arm_raise, concatenate, render, squats, stand
-from motionqa.encoders.clip_encoder import ClipEncoder, EncoderConfig
 from motionqa.encoders.kinematics.analyse import analyse
 from motionqa.encoders.reader.words import read_clip
 
@@ -81,7 +80,7 @@ def export_assistant(
 
 def words_session(llm: LanguageModel) -> ChatSession:
     """A chat whose prompts hold all that is known of a clip in words, as a model without learned tokens needs them."""
-    engine = Engine(ClipEncoder(EncoderConfig(lifting=lifting()), reader=reader()), llm, SentenceEmbedder())
+    engine = Engine(clip_encoder(), llm, SentenceEmbedder())
     session = ChatSession(engine)
     session.prompt_config = replace(config_for(llm), clip="words")
     return session

@@ -36,6 +36,7 @@ _SIDES = {
     "left": re.compile(r"\bleft\b"), "right": re.compile(r"\bright\b"),
     "equal": re.compile(r"\b(equal|equally|both|same|alike|neither)\b"),
 }  # fmt: skip
+_MORE_THAN = re.compile(r"\b(left|right)\b[^.]*\bmore than\b")
 _ABOVE = re.compile(r"(The \w+|Neither) hand (is|goes) above the head")
 
 
@@ -122,7 +123,8 @@ def _with_bends(answer: str, question: str, meaning: str, known: tuple[Fact, ...
     if fact is None or found is None:
         return answer
     right = found[1] or "equal"
-    said = {name for name, words in _SIDES.items() if words.search(answer.lower())}
+    compared = _MORE_THAN.search(answer.lower())
+    said = {compared[1]} if compared else {name for name, words in _SIDES.items() if words.search(answer.lower())}
     if said == {right}:
         return answer
     return right if brief else fact.text

@@ -1,4 +1,4 @@
-"""Where the weights that ship with the project are, and the choice of lifter, flow network and concepts by name."""
+"""What ships: weights, the choice of lifter, flow network and concepts by name, and the encoder that uses them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import json
 from functools import cache
 from pathlib import Path
 
-from motionqa.data.cache import content_sha256
+from motionqa.assistant.coaching.in_clip import exercise_in
+from motionqa.data.cache import EncodingCache, content_sha256
 from motionqa.data.schema import InputError
-from motionqa.encoders.clip_encoder import LiftingConfig
+from motionqa.encoders.clip_encoder import ClipEncoder, EncoderConfig, LiftingConfig
 from motionqa.encoders.concepts.book import BOOK, ConceptWeights
 from motionqa.encoders.flow.network import FlowWeights
 from motionqa.encoders.reader.read import Reader, load_reader
@@ -79,6 +80,11 @@ def reader() -> Reader | None:
     """The released reader of actions, loaded once; None where none is released yet."""
     folder = WEIGHTS / "reader"
     return load_reader(folder) if (folder / "config.json").exists() else None
+
+
+def clip_encoder(config: EncoderConfig | None = None, cache: EncodingCache | None = None) -> ClipEncoder:
+    """What encodes clips for answers: with the released lifter, the reader of actions and the evident exercises."""
+    return ClipEncoder(config or EncoderConfig(lifting=lifting()), cache, reader(), exercise_in)
 
 
 def _version(config: Path) -> str:

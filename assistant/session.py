@@ -15,7 +15,7 @@ from motionqa.assistant.llm import GenerationConfig, LanguageModel, Precision, W
 from motionqa.assistant.measured_answers import REFUSING, as_measured, refuses
 from motionqa.assistant.prompt import BRIEFLY, Prompt, PromptConfig, build_prompt, check_question, config_for
 from motionqa.assistant.question_kinds import question_kinds
-from motionqa.assistant.released import lifting, reader
+from motionqa.assistant.released import clip_encoder
 from motionqa.assistant.retrieval import choose_facts, known_facts
 from motionqa.data.cache import EncodingCache
 from motionqa.data.schema import Answer, ClipEncoding, Fact, InputError
@@ -48,7 +48,7 @@ def load_engine(
 ) -> Engine:
     """The engine with its models loaded. InputError where a model is missing or can not be read."""
     return Engine(
-        ClipEncoder(encoder or EncoderConfig(lifting=lifting()), EncodingCache() if use_cache else None, reader()),
+        clip_encoder(encoder, EncodingCache() if use_cache else None),
         load_llm(llm, server_model=llm_model, precision=precision),
         SentenceEmbedder(),
         generation or GenerationConfig(),

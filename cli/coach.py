@@ -135,12 +135,11 @@ def _coach(
 
 
 def _encoder(setting: _Setting):  # heavy imports are kept inside
-    from motionqa.assistant.released import reader
+    from motionqa.assistant.released import clip_encoder
     from motionqa.data.cache import EncodingCache
-    from motionqa.encoders.clip_encoder import ClipEncoder
 
     config = encoder_config(setting.start_s, setting.lifter, setting.motion)
-    return ClipEncoder(config, EncodingCache() if setting.cache else None, reader())
+    return clip_encoder(config, EncodingCache() if setting.cache else None)
 
 
 def _print(critique, as_json: bool) -> None:

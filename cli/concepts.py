@@ -204,12 +204,11 @@ class _Found:
 
 def _encoder(reading: Reading):
     """What encodes clips; heavy imports are kept inside."""
-    from motionqa.assistant.released import reader
+    from motionqa.assistant.released import clip_encoder
     from motionqa.data.cache import EncodingCache
-    from motionqa.encoders.clip_encoder import ClipEncoder
 
     config = encoder_config(reading.start_s, reading.lifter, reading.motion)
-    return ClipEncoder(config, EncodingCache() if reading.cache else None, reader())
+    return clip_encoder(config, EncodingCache() if reading.cache else None)
 
 
 def _find(clip: Path, reading: Reading):

@@ -161,9 +161,9 @@ def _nowhere(question: Question) -> ClipFile:
 
 def _predictor(benchmark: Benchmark, out: Path, answering: Answering) -> Predictor:
     from motionqa.assistant.llm import load_llm
+    from motionqa.assistant.released import clip_encoder
     from motionqa.assistant.session import load_engine
     from motionqa.data.cache import EncodingCache
-    from motionqa.encoders.clip_encoder import ClipEncoder
     from motionqa.eval.qa.predictors import AnswerConfig, AssistantPredictor, RulePredictor, blind_model_predictor
     from motionqa.eval.qa.workers import CACHE_BYTES
 
@@ -174,7 +174,7 @@ def _predictor(benchmark: Benchmark, out: Path, answering: Answering) -> Predict
         return blind_model_predictor(load_llm(answering.llm, server_model=answering.llm_model), config)
     encoder = _encoder(answering)
     engine = load_engine(answering.llm, llm_model=answering.llm_model, encoder=encoder)
-    engine = replace(engine, encoder=ClipEncoder(encoder, EncodingCache(max_bytes=CACHE_BYTES), engine.encoder.reader))
+    engine = replace(engine, encoder=clip_encoder(encoder, EncodingCache(max_bytes=CACHE_BYTES)))
     return AssistantPredictor(engine, out / "clips", config)
 
 

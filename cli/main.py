@@ -113,14 +113,13 @@ def describe(
         cache: keep the clip's encoding
         motion: what a motion file really holds, where it was detected wrongly
     """
-    from motionqa.assistant.released import reader
+    from motionqa.assistant.released import clip_encoder
     from motionqa.data.cache import EncodingCache
-    from motionqa.encoders.clip_encoder import ClipEncoder
     from motionqa.encoders.kinematics.describe import describe as in_words
     from motionqa.encoders.people import PersonChoice
     from motionqa.encoders.reader.words import told_actions
 
-    encoder = ClipEncoder(encoder_config(start_s, lifter, motion), EncodingCache() if cache else None, reader())
+    encoder = clip_encoder(encoder_config(start_s, lifter, motion), EncodingCache() if cache else None)
     choice = PersonChoice(person_id=person) if person is not None else None
     encoding = encoder.encode(clip, progress_line(), choice)
     for action in told_actions(encoding.reading) if encoding.reading else ():

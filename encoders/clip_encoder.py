@@ -10,7 +10,16 @@ from pathlib import Path
 
 from motionqa.data.cache import EncodingCache, content_sha256, encoding_key
 from motionqa.data.motion_files.read import MotionOverrides, looks_like_motion_file, read_motion
-from motionqa.data.schema import ClipEncoding, Fact, InputError, MotionRecording, MotionReport, Pose3D, PoseSequence
+from motionqa.data.schema import (
+    ClipEncoding,
+    Fact,
+    InputError,
+    MotionRecording,
+    MotionReport,
+    Pose3D,
+    PoseSequence,
+    RepetitionSet,
+)
 from motionqa.data.video import DecodeConfig, read_clip
 from motionqa.encoders.device import begin, computed
 from motionqa.encoders.kinematics.analyse import analyse
@@ -60,12 +69,18 @@ class ClipEncoder:
     """Encodes videos and motion files alike. Holds no state but its configuration, its reader and the cache."""
 
     def __init__(
-        self, config: EncoderConfig = EncoderConfig(), cache: EncodingCache | None = None, reader: Reader | None = None
+        self,
+        config: EncoderConfig = EncoderConfig(),
+        cache: EncodingCache | None = None,
+        reader: Reader | None = None,
+        exercise_in: Callable[[ClipEncoding], RepetitionSet | None] | None = None,
     ) -> None:
         self.config = config
         self.cache = cache
         self.reader = reader
         """Names the actions; like the report, what it reads is not stored but read again in milliseconds."""
+        self.exercise_in = exercise_in
+        """Finds the exercise that a clip shows; the report and what is read then speak of that."""
 
     def encode(
         self,
@@ -102,14 +117,19 @@ class ClipEncoder:
         return self._read(_with_scene(encoding), config)
 
     def _read(self, encoding: ClipEncoding, config: EncoderConfig) -> ClipEncoding:
-        """The encoding with what the reader sees in it."""
-        reading = read_movement(encoding.pose3d, encoding.report, self.reader, lambda pose: measure(pose, config))
+        """The encoding with the exercise that it shows, and with what the reader sees in it."""
+        exercise = self.exercise_in(encoding) if self.exercise_in else None
+        if exercise is not None:
+            encoding = _with_scene(replace(encoding, report=measure(encoding.pose3d, config, exercise)))
+        reading = read_movement(
+            encoding.pose3d, encoding.report, self.reader, lambda pose: measure(pose, config), exercise
+        )
         return replace(encoding, reading=reading)
 
 
-def measure(pose: Pose3D, config: EncoderConfig) -> MotionReport:
+def measure(pose: Pose3D, config: EncoderConfig, exercise: RepetitionSet | None = None) -> MotionReport:
     """The motion report, with the thresholds that fit where the pose comes from."""
-    return analyse(pose, config.video_kinematics if pose.camera else config.kinematics)
+    return analyse(pose, config.video_kinematics if pose.camera else config.kinematics, exercise)
 
 
 def _with_scene(encoding: ClipEncoding) -> ClipEncoding:

@@ -22,6 +22,7 @@ import tyro
 from motionqa.assistant.coaching.coach import Assessment, Critique, assess, coach, write_critique
 from motionqa.assistant.coaching.critique import note
 from motionqa.assistant.coaching.exercise_file import load_rules
+from motionqa.assistant.coaching.in_clip import exercise_in
 from motionqa.assistant.coaching.indicators import SIX, indicators
 from motionqa.assistant.coaching.number_check import unfounded
 from motionqa.assistant.coaching.repetitions import count
@@ -34,7 +35,15 @@ from motionqa.encoders.reader.read import read_pose
 from motionqa.eval.benchmark import Row, median_row, publish, published
 from motionqa.eval.coach_angles import angle_rows
 from motionqa.eval.coach_forms import form_rows
-from motionqa.eval.coach_sets import KnownSet, encoded, faulty_sets, generated_sets, held_out_sets, mocap_sets
+from motionqa.eval.coach_sets import (
+    KnownSet,
+    encoded,
+    everyday_clips,
+    faulty_sets,
+    generated_sets,
+    held_out_sets,
+    mocap_sets,
+)
 from motionqa.eval.push_ups import push_up_rows
 
 COMMAND = "make bench-coach"
@@ -55,6 +64,8 @@ class Config:
     sets: int = 120
     """Generated sets to count."""
     mocap_sets: int = 60
+    everyday: int = 400
+    """Clips of other movements, in which no exercise is to be named unasked."""
     critiques: int = 100
     worded: int = 100
     """Critiques worded by the embedded language model."""
@@ -109,6 +120,10 @@ def recognised_rows(config: Config) -> Rows:
             hits[how].append(found is not None and found.name == one.exercise)
     split = f"{len(hits['read'])} sets of UTD-MHAD's even subjects: squats, arm curls and lunges, 2 to 6 in a row"
     yield _share("recognised_held_out", np.array(hits["read"]), "", split, rules=float(np.mean(hits["rules"])))
+    clips = list(everyday_clips(config.data / "mocap", config.everyday))
+    wrong = np.array([exercise_in(clip) is not None for clip in clips])
+    split = f"{len(clips)} test clips of motion capture without a push-up, sit-up or pull-up, evenly drawn, exact"
+    yield _share("named_unasked_elsewhere", wrong, "", split)
 
 
 def _share(id: str, hits: Array, goal: str, split: str, **beside: float) -> Row:

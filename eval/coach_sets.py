@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from motionqa.data.instruct.known import known_motion
 from motionqa.data.mocap.clip import MocapClip
-from motionqa.data.mocap.packed import load_packed
+from motionqa.data.mocap.packed import load_collections, load_packed
 from motionqa.data.schema import ClipEncoding, Pose3D
 from motionqa.data.skeleton import H36M_17
 from motionqa.data.synthetic import exercises as made
@@ -84,6 +85,14 @@ def held_out_sets(mocap: Path, seed: int = 0) -> Iterator[KnownSet]:
     """As `mocap_sets`, with lunges, and of the people whom no released model has seen."""
     clips = [c for c in load_packed(mocap / "utd_mhad.npz") if _exercise(c.label) and c.split == "test"]
     yield from _sets(clips, len(clips), seed)
+
+
+def everyday_clips(mocap: Path, count: int) -> Iterator[ClipEncoding]:
+    """Test clips of Bandai-Namco and UTD-MHAD, evenly drawn: no action of theirs is done on the hands or hanging."""
+    files = [mocap / f"{name}.npz" for name in ("bandai_namco", "utd_mhad")]
+    clips = [c for c in load_collections(files) if c.split == "test"]
+    for i in np.unique(np.linspace(0, len(clips) - 1, min(count, len(clips))).astype(int)):
+        yield encoded(KnownSet("", known_motion(clips[i]).pose, 0, clips[i].source))
 
 
 def _sets(clips: Sequence[MocapClip], count: int, seed: int) -> Iterator[KnownSet]:

@@ -9,6 +9,7 @@ name what joints can not show: `NOISE` puts that into words beside the figure.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from motionqa.assistant.coaching.coach import Assessment, assess
+from motionqa.assistant.coaching.in_clip import exercise_in
 from motionqa.data.cache import content_sha256, encoding_key
-from motionqa.data.schema import InputError
+from motionqa.data.schema import InputError, RepetitionSet
 from motionqa.encoders.clip_encoder import ClipEncoder
 from motionqa.eval.benchmark import Row
 from motionqa.eval.small_head import balanced_accuracy, confusion, fit_predict, leave_groups_out
@@ -55,6 +57,8 @@ class Filmed:
     wrong: int
     group: str
     found: Assessment | None
+    told: RepetitionSet | None = None
+    """The exercise that answers about the clip speak of."""
 
 
 def push_up_rows(folder: Path, encoder: ClipEncoder, encoded_only: bool, command: str) -> Iterator[Row]:
@@ -96,11 +100,11 @@ def assessed(folder: Path, encoder: ClipEncoder, encoded_only: bool) -> Iterator
         video = folder / line["file"]
         if encoded_only and not _known(encoder, video):
             continue
-        try:
-            found = assess(encoder.encode(video), "push_up")
-        except InputError:
-            found = None
-        yield Filmed(line["file"], int(line["label"] == "wrong"), line["group"], found)
+        found, told = None, None
+        with contextlib.suppress(InputError):
+            encoding = encoder.encode(video)
+            found, told = assess(encoding, "push_up"), exercise_in(encoding)
+        yield Filmed(line["file"], int(line["label"] == "wrong"), line["group"], found, told)
 
 
 def _known(encoder: ClipEncoder, video: Path) -> bool:
@@ -142,6 +146,24 @@ def _count_rows(videos: list[Filmed], command: str) -> Iterator[Row]:
         hits = off <= most
         beside = {f"{int(sure.sum())} filmed from the side": round(float(hits[sure].mean()), 3)} if sure.any() else {}
         yield Row(f"count_{name}_push_ups", round(float(hits.mean()), 3), "share", None, beside, goal, split, command)
+    yield from _unasked_rows(pairs, command)
+
+
+def _unasked_rows(pairs: list[tuple[Filmed, int]], command: str) -> Iterator[Row]:
+    """What answers say of the same videos unasked, with the coach's word and without it."""
+
+    def without(v: Filmed) -> RepetitionSet | None:
+        sets = v.found.encoding.report.repetitions if v.found else ()
+        return next((r for r in sets if r.name == "push-up"), None)
+
+    split = f"the same {len(pairs)} videos, nobody says that they are push-ups; beside: by the rules of all movements"
+    for what, right in (("named", False), ("counted", True)):
+        hits = [
+            [s is not None and s.name == "push-up" and (not right or len(s.repetitions) == count) for s in told]
+            for told, count in (((v.told, without(v)), count) for v, count in pairs)
+        ]
+        value, bare = (round(float(x), 3) for x in np.mean(hits, axis=0))
+        yield Row(f"{what}_unasked_push_ups", value, "share", None, {"without the coach": bare}, "", split, command)
 
 
 # ---------------------------------------------------------------------------------------------- head

@@ -136,6 +136,12 @@ BENDS = (
     [
         ("The left one.", "Which knee bends more?", "The left one."),
         ("The right knee.", "Which knee bends more?", BENDS[0].text),
+        (
+            "The left knee bends more than the right.",
+            "Which knee bends more?",
+            "The left knee bends more than the right.",
+        ),
+        ("The right knee bends more than the left.", "Which knee bends more?", BENDS[0].text),
         ("Both.", "Is one of the knees bent further?", BENDS[0].text),
         ("The left hand.", "Which elbow bends more?", BENDS[1].text),
         ("Both alike.", "Which elbow bends more?", "Both alike."),

@@ -111,6 +111,8 @@ class Exercise:
     path: Path
     actions: tuple[str, ...] = ()
     """What the reader of actions calls it; empty where it has no name for it."""
+    evident: bool = False
+    """Nothing else that people do looks like it: answers about a clip name and count it without being told."""
 
     def phase(self, name: str) -> str:
         """The coach's word for a phase."""

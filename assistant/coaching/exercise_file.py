@@ -64,7 +64,7 @@ def _read_folder(folder: Path) -> Rules:
 def read_exercise(path: Path) -> Exercise:
     """The exercise in a rule file. InputError naming file, line and field."""
     top, tables = read_tables(path)
-    top.only("name", "title", "noun", "plural", "kind", "film", "actions")
+    top.only("name", "title", "noun", "plural", "kind", "film", "actions", "evident")
     for name, group in tables.items():
         if name not in ("repetition", "during", "phases", "recognise", "check"):
             raise group[0].wrong(
@@ -88,6 +88,7 @@ def read_exercise(path: Path) -> Exercise:
         name=top.text("name"), title=top.text("title"), noun=top.text("noun"), plural=top.text("plural"), kind=kind,
         film=top.text("film"), repetition=repetition, phases={p: phases.text(p) for p in phases.values},
         recognise=recognise, checks=checks, path=path, actions=top.texts("actions"),
+        evident=top.flag("evident", False),
     )  # fmt: skip
 
 

@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from motionqa.data.schema import Fact, MotionReport, Pose3D
+from motionqa.data.schema import Fact, MotionReport, Pose3D, RepetitionSet
 from motionqa.encoders.kinematics.activity import activity, asymmetry
 from motionqa.encoders.kinematics.config import KinematicsConfig
 from motionqa.encoders.kinematics.facts import facts
 from motionqa.encoders.kinematics.gait import contacts
 from motionqa.encoders.kinematics.measures import Measures, measure
-from motionqa.encoders.kinematics.repetition_names import named
+from motionqa.encoders.kinematics.repetition_names import named, with_exercise
 from motionqa.encoders.kinematics.repetitions import repetitions
 from motionqa.encoders.kinematics.segments import recognise
 
 
-def analyse(pose: Pose3D, config: KinematicsConfig | None = None) -> MotionReport:
-    """The report of one person's movement.
+def analyse(
+    pose: Pose3D, config: KinematicsConfig | None = None, exercise: RepetitionSet | None = None
+) -> MotionReport:
+    """The report of one person's movement; what is known to be an `exercise` is told and counted as that.
 
     Works from a single frame up and with any part of the body unseen: what cannot be judged is left out and named in
     `warnings`. Times are those of `pose.times_s`. ValueError where the pose's arrays do not fit together.
@@ -33,6 +35,8 @@ def analyse(pose: Pose3D, config: KinematicsConfig | None = None) -> MotionRepor
     moving = m.moving
     segments = recognise(m)
     sets = named(repetitions(m), segments) if moving else ()
+    if exercise is not None:
+        segments, sets = with_exercise(exercise, segments, sets)
     parts, sides = activity(m), asymmetry(m)
     found = facts(m, segments=segments, sets=sets, activity=parts, asymmetry=sides, warnings=warnings)
     if not found:

@@ -36,6 +36,22 @@ def named(sets: tuple[RepetitionSet, ...], segments: tuple[Segment, ...]) -> tup
     return tuple(r for r in out if (bool(waving) if r.name == "wave" else not _part_of(r, waving)))
 
 
+def with_exercise(
+    exercise: RepetitionSet, segments: tuple[Segment, ...], sets: tuple[RepetitionSet, ...]
+) -> tuple[tuple[Segment, ...], tuple[RepetitionSet, ...]]:
+    """Segments and sets with a known exercise in the place of what its parts were taken for."""
+    done = exercise.repetitions
+    whole = Segment(f"doing {exercise.name}s", done[0].start_s, done[-1].end_s, exercise.joints)
+
+    def same(s: Segment) -> bool:
+        shared = min(s.end_s, whole.end_s) - max(s.start_s, whole.start_s)
+        return shared > 0.5 * min(s.end_s - s.start_s, whole.end_s - whole.start_s)
+
+    others = tuple(r for r in sets if not _together_in_time(r, exercise))
+    kept = (*(s for s in segments if not same(s)), whole)
+    return tuple(sorted(kept, key=lambda s: (s.start_s, -s.end_s))), (exercise, *others)
+
+
 def _together_in_time(a: RepetitionSet, b: RepetitionSet) -> bool:
     first, last = a.repetitions[0].start_s, a.repetitions[-1].end_s
     return b.repetitions[0].start_s < last and first < b.repetitions[-1].end_s
@@ -73,6 +89,8 @@ NAMED = {
     "kick": "kicks",
     "jumping jack": "does jumping jacks: out and in",
     "push-up": "does push-ups: down and up",
+    "sit-up": "does sit-ups: up and down",
+    "pull-up": "does pull-ups: up and down",
 }
 MOVED = {
     "shoulder": "raises and lowers {arms}",
@@ -90,6 +108,8 @@ def repeated_verb(reps: RepetitionSet) -> str:
     """What is repeated, as what the person does."""
     if reps.name in NAMED:
         return NAMED[reps.name]
+    if reps.name and reps.name != "wave":
+        return f"does {reps.name}s"
     first = reps.signal.split()[0]
     side = first if first in ("left", "right") else "both"
     if reps.name == "wave":

@@ -196,8 +196,8 @@ def _doing(segment: Segment, sets: tuple[RepetitionSet, ...]) -> str:
 
 
 def _exercise(segment: Segment, sets: tuple[RepetitionSet, ...]) -> str:
-    """As in "3 push-ups", for the place that they are done in: an exercise is named by what is counted."""
-    for reps in sets if segment.name.startswith(PLACES) else ():
+    """As in "3 push-ups": an exercise, and the place that one is done in, is named by what is counted."""
+    for reps in sets if segment.name.startswith((*PLACES, "doing")) else ():
         if reps.name and reps.name in segment.name and (count := _counted(segment, reps)):
             return f"{count} {reps.name}{'s' if count > 1 else ''}"
     return ""

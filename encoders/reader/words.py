@@ -15,7 +15,7 @@ import numpy as np
 
 from motionqa.data.instruct.action_words import PARTS, action_words
 from motionqa.data.reading import ClipTokens, MotionReading, ReadAction
-from motionqa.data.schema import Fact, InputError, MotionReport, Pose3D
+from motionqa.data.schema import Fact, InputError, MotionReport, Pose3D, RepetitionSet
 from motionqa.encoders.kinematics.analyse import analyse
 from motionqa.encoders.reader.action_facts import ToldAction, action_facts
 from motionqa.encoders.reader.read import Reader, read_pose
@@ -35,17 +35,38 @@ OVERALL = (
 
 
 def read_clip(
-    pose: Pose3D, report: MotionReport, reader: Reader | None, measure: Callable[[Pose3D], MotionReport] = analyse
+    pose: Pose3D,
+    report: MotionReport,
+    reader: Reader | None,
+    measure: Callable[[Pose3D], MotionReport] = analyse,
+    exercise: RepetitionSet | None = None,
 ) -> MotionReading:
     """What is read in a pose, in words and tokens; `measure` gives the report of a part of it.
 
-    Without a reader, or where it can not read, by measurements alone.
+    Without a reader, or where it can not read, by measurements alone. An `exercise` that is known takes the place of
+    what its parts were read as.
     """
     try:
         found = read_pose(pose, reader) if reader else MotionReading((), NOTHING)
     except InputError:
         found = MotionReading((), NOTHING)
+    if exercise is not None:
+        found = replace(found, actions=_without(found.actions, exercise))
     return worded(found, report, pose, measure)
+
+
+def _without(actions: Sequence[ReadAction], exercise: RepetitionSet) -> tuple[ReadAction, ...]:
+    """The actions with those an exercise was mostly taken for as one without a name: the report names it."""
+    start, end = exercise.repetitions[0].start_s, exercise.repetitions[-1].end_s
+
+    def apart(a: ReadAction) -> bool:
+        return min(a.end_s, end) - max(a.start_s, start) <= 0.5 * (a.end_s - a.start_s)
+
+    inside = [a for a in actions if not apart(a)]
+    if not inside:
+        return tuple(actions)
+    one = ReadAction("", inside[0].start_s, inside[-1].end_s, max(a.probability for a in inside))
+    return tuple(sorted((one, *filter(apart, actions)), key=lambda a: a.start_s))
 
 
 def worded(

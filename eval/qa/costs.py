@@ -30,13 +30,13 @@ def cost_rows(clips: Benchmark, benchmark: Benchmark, questions: int = 4) -> lis
 
 def _clip_rows(clips: Benchmark, folder: Path, questions: int) -> list[Row]:
     from motionqa.assistant.llm import EMBEDDED_NAME, load_llm
+    from motionqa.assistant.released import clip_encoder
     from motionqa.assistant.session import load_engine
     from motionqa.data.cache import EncodingCache
-    from motionqa.encoders.clip_encoder import ClipEncoder
 
     engine = load_engine()
     cache = EncodingCache(folder / "cache", CACHE_BYTES)
-    engine = replace(engine, encoder=ClipEncoder(engine.encoder.config, cache, engine.encoder.reader))
+    engine = replace(engine, encoder=clip_encoder(engine.encoder.config, cache))
     predictor, plain = AssistantPredictor(engine, folder / "clips"), load_llm(EMBEDDED_NAME)
     blind = blind_model_predictor(plain)
     assert isinstance(blind, GroupPredictor)  # the embedded model runs on this machine
