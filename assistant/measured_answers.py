@@ -2,7 +2,8 @@
 
 A small model shown "The right hand is above the head" may still write "Both hands". Only where the kind of question
 leaves no doubt about which measurement answers it: counts, quantities with a unit, hands above the head, which side
-bends more, which of two recognised actions comes first. Ours.
+bends more, which of two recognised actions comes first; and where a question asks nothing but whether a part is in
+view. Ours.
 """
 
 from __future__ import annotations
@@ -37,6 +38,20 @@ _SIDES = {
     "equal": re.compile(r"\b(equal|equally|both|same|alike|neither)\b"),
 }  # fmt: skip
 _MORE_THAN = re.compile(r"\b(left|right)\b[^.]*\bmore than\b")
+_SEEN = r"(visible|in view|in the (picture|frame|video|clip)|in frame|on screen)"
+_OWNER = r"(the|his|her|their|both|all of (the|his|her|their))"
+_ASKED_VIEW = (
+    re.compile(rf"^(are|is|can) {_OWNER} (?P<part>[a-z ]+?) (be )?({_SEEN}|seen)\W*$"),
+    re.compile(rf"^(can|could|do) (you|i|we) see {_OWNER} (?P<part>[a-z ]+?)\W*$"),
+)
+"""A whole question: "Are the feet visible?", not "Can you see her wrists turning?"."""
+_VIEWED = {
+    "feet": "feet|foot|ankles?", "knees": "knees?", "legs": "legs?|feet|foot|knees?|ankles?", "hands": "hands?|wrists?",
+    "arms": "arms?|hands?|wrists?|elbows?", "hips": "hips?|pelvis", "shoulders": "shoulders?",
+    "body": "whole body|body|person|man|woman",
+}  # fmt: skip
+"""Parts by the words that questions and warnings use for them."""
+_HIDDEN = re.compile(r"\b(is|are) out of view\b")
 _ABOVE = re.compile(r"(The \w+|Neither) hand (is|goes) above the head")
 
 
@@ -63,6 +78,7 @@ def as_measured(
     answer = _with_order(answer, meaning, facts, brief)
     known = tuple(known)
     answer = _with_bends(answer, question, meaning, known, brief)
+    answer = _with_view(answer, question, known, brief)
     return _with_hands(answer, meaning, known, brief)
 
 
@@ -128,6 +144,24 @@ def _with_bends(answer: str, question: str, meaning: str, known: tuple[Fact, ...
     if said == {right}:
         return answer
     return right if brief else fact.text
+
+
+def _with_view(answer: str, question: str, known: Iterable[Fact], brief: bool) -> str:
+    """The answer; for a question whether a part of the body is in view, what the report says of that.
+
+    It names what is out of view and nothing else.
+    """
+    asked = next(filter(None, (words.search(question.lower()) for words in _ASKED_VIEW)), None)
+    part = asked and next((part for part, words in _VIEWED.items() if re.fullmatch(words, asked["part"])), None)
+    if not part:
+        return answer
+    hidden = [f.text for f in known if f.topic == "view" and _HIDDEN.search(f.text)]
+    own = [text for text in hidden if re.search(rf"\b({_VIEWED[part]})\b", text.split(" out of view")[0].lower())]
+    missing = own if part != "body" else hidden
+    if missing:
+        return "no" if brief else " ".join(text.split(":")[0].rstrip(".") + "." for text in missing)
+    said = "the whole body is" if part == "body" else f"the {part} are"
+    return "yes" if brief else f"Yes, {said} in view."
 
 
 def _with_hands(answer: str, meaning: str, known: Iterable[Fact], brief: bool) -> str:

@@ -23,8 +23,8 @@ from motionqa.encoders.clip_encoder import Cancelled, ClipEncoder, EncoderConfig
 from motionqa.encoders.people import PersonChoice
 
 ABOUT_MOVEMENT = 0.1
-"""A question is taken for one that movement can answer where any other is less likely. Measured on unseen wordings, in
-five folds: 0.90 of the questions about movement lie below, and 0.03 of the others."""
+"""A question is taken for one that movement can answer where any other is less likely. Counted once on unseen
+wordings, in five folds: 0.90 of the questions about movement lie below, and 0.03 of the others."""
 
 
 @dataclass(frozen=True)

@@ -154,3 +154,39 @@ def test_the_side_that_bends_more_is_the_measured_one(answer: str, question: str
     assert as_measured(answer, question, "which arm; left, right or both", (), BENDS) == answer
     if expected != answer:
         assert as_measured(answer, question, meaning, (), BENDS, brief=True) in ("left", "equal")
+
+
+HIDDEN = (
+    Fact("The right ankle is out of view most of the time: it cannot be judged.", "view", 0.0, 5.0),
+    Fact("The hands are out of view: what the hands do cannot be judged.", "view", 0.0, 5.0),
+    Fact("Only one person is seen in the clip.", "people", 0.0, 5.0),
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "known", "expected"),
+    [
+        ("Are the feet visible?", (), "Yes, the feet are in view."),
+        ("Are the feet visible?", HIDDEN, "The right ankle is out of view most of the time."),
+        ("Can you see her legs?", HIDDEN, "The right ankle is out of view most of the time."),
+        ("Can I see his hands?", HIDDEN, "The hands are out of view."),
+        ("Are both arms in the picture?", HIDDEN, "The hands are out of view."),
+        ("Are her knees in view?", HIDDEN, "Yes, the knees are in view."),
+        ("Is the whole body in frame?", (), "Yes, the whole body is in view."),
+        (
+            "Is the whole body in frame?",
+            HIDDEN,
+            "The right ankle is out of view most of the time. The hands are out of view.",
+        ),
+        ("Can you see her wrists turning?", HIDDEN, "as written"),
+        ("Is the coat visible?", HIDDEN, "as written"),
+        ("Are the feet apart?", HIDDEN, "as written"),
+    ],
+)
+def test_whether_a_part_is_in_view_is_said_by_the_report(question: str, known: tuple[Fact, ...], expected: str) -> None:
+    assert as_measured("as written", question, "the feet and legs; in view or not", (), known) == expected
+
+
+def test_whether_a_part_is_in_view_in_a_word() -> None:
+    assert as_measured("perhaps", "Are the hands visible?", "", (), HIDDEN, brief=True) == "no"
+    assert as_measured("perhaps", "Are the hands visible?", "", (), (), brief=True) == "yes"
