@@ -143,7 +143,9 @@ def score_facts(
     """How much each fact speaks to the question; higher is better."""
     if not facts:
         return np.zeros(0)
-    asked = embedder.follow_up(question, previous_question, config.previous_question_weight)
+    spoken = spoken_of(question)
+    # A question that names an action needs no other one to be understood.
+    asked = embedder.follow_up(question, "" if spoken else previous_question, config.previous_question_weight)
     similarity = embedder([fact.text for fact in facts]) @ asked
     likely = (kinds or question_kinds()).topics(question, previous_question)
     salience = np.array([fact.salience for fact in facts])
@@ -160,7 +162,7 @@ def score_facts(
     return (
         similarity
         + config.kind_weight * answers
-        + config.named_weight * np.array([_names(spoken_of(question), fact) for fact in facts])
+        + config.named_weight * np.array([_names(spoken, fact) for fact in facts])
         + config.salience_weight * salience
         + config.moment_weight * now
         + config.order_weight * in_order

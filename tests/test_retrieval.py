@@ -79,6 +79,14 @@ def test_a_short_follow_up_is_read_with_the_question_before_it(
     assert "left" in best.text
 
 
+def test_a_question_that_names_its_action_is_read_without_the_one_before_it(
+    facts: dict[str, tuple[Fact, ...]], embedder: SentenceEmbedder
+) -> None:
+    alone, after = (choose_facts(facts["walk"], "Does he walk?", embedder, 2, p) for p in ("", "Does he jump?"))
+    assert [f.text for f in after] == [f.text for f in alone]
+    assert not any("jump" in f.text for f in after)
+
+
 def test_a_large_model_gets_as_many_facts_as_it_takes(
     facts: dict[str, tuple[Fact, ...]], embedder: SentenceEmbedder
 ) -> None:
