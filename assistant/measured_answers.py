@@ -2,8 +2,8 @@
 
 A small model shown "The right hand is above the head" may still write "Both hands". Only where the kind of question
 leaves no doubt about which measurement answers it: counts, quantities with a unit, hands above the head, which side
-bends more, which of two recognised actions comes first; and where a question asks nothing but whether a part is in
-view. Ours.
+bends more, which repetition is the largest, which of two recognised actions comes first; and where a question asks
+nothing but whether a part is in view. Ours.
 """
 
 from __future__ import annotations
@@ -38,6 +38,11 @@ _SIDES = {
     "equal": re.compile(r"\b(equal|equally|both|same|alike|neither)\b"),
 }  # fmt: skip
 _MORE_THAN = re.compile(r"\b(left|right)\b[^.]*\bmore than\b")
+_ASKED_REPETITION = re.compile(r"which repetition is the (largest|smallest)")
+_TOLD_REPETITION = re.compile(
+    r"Repetition (?P<largest>\d+) of (?P<all>\d+) is the largest .*, repetition (?P<smallest>\d+) the smallest"
+)
+_ORDINALS = {"1": "first", "2": "second", "3": "third", "4": "fourth", "5": "fifth", "6": "sixth", "7": "seventh"}
 _SEEN = r"(visible|in view|in the (picture|frame|video|clip)|in frame|on screen)"
 _OWNER = r"(the|his|her|their|both|all of (the|his|her|their))"
 _ASKED_VIEW = (
@@ -78,6 +83,7 @@ def as_measured(
     answer = _with_order(answer, meaning, facts, brief)
     known = tuple(known)
     answer = _with_bends(answer, question, meaning, known, brief)
+    answer = _with_repetition(answer, meaning, known, brief)
     answer = _with_view(answer, question, known, brief)
     return _with_hands(answer, meaning, known, brief)
 
@@ -144,6 +150,24 @@ def _with_bends(answer: str, question: str, meaning: str, known: tuple[Fact, ...
     if said == {right}:
         return answer
     return right if brief else fact.text
+
+
+def _with_repetition(answer: str, meaning: str, known: Iterable[Fact], brief: bool) -> str:
+    """The answer; where it does not name the repetition that was measured to be the largest or smallest, that one.
+
+    Only where one set of repetitions was counted.
+    """
+    asked = _ASKED_REPETITION.match(meaning)
+    told = [(f, found) for f in known if f.topic == "count" and (found := _TOLD_REPETITION.match(f.text))]
+    if not asked or len(told) != 1:
+        return answer
+    fact, found = told[0]
+    number = found[asked[1]]
+    names = [rf"^{number}\W*$", rf"(number|repetition|rep) {number}\b", rf"\b{_ORDINALS.get(number, number + 'th')}\b"]
+    names += [r"\blast\b"] if number == found["all"] else []
+    if any(re.search(name, answer.lower()) for name in names):
+        return answer
+    return number if brief else fact.text
 
 
 def _with_view(answer: str, question: str, known: Iterable[Fact], brief: bool) -> str:

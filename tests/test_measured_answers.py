@@ -190,3 +190,34 @@ def test_whether_a_part_is_in_view_is_said_by_the_report(question: str, known: t
 def test_whether_a_part_is_in_view_in_a_word() -> None:
     assert as_measured("perhaps", "Are the hands visible?", "", (), HIDDEN, brief=True) == "no"
     assert as_measured("perhaps", "Are the hands visible?", "", (), (), brief=True) == "yes"
+
+
+SIZES = Fact(
+    "Repetition 5 of 5 is the largest (99 degrees of knee flexion, 10.9 s), repetition 4 the smallest (78 degrees).",
+    "count", 0.7, 11.7, (), 99.0, "degrees",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("size", "answer", "expected"),
+    [
+        ("largest", "The person squats 5 times.", SIZES.text),
+        ("largest", "The fourth one.", SIZES.text),
+        ("largest", "The fifth one.", "The fifth one."),
+        ("largest", "The last.", "The last."),
+        ("largest", "5", "5"),
+        ("largest", "It is repetition 5.", "It is repetition 5."),
+        ("smallest", "The last.", SIZES.text),
+        ("smallest", "Number 4.", "Number 4."),
+    ],
+)
+def test_the_largest_and_smallest_repetitions_are_the_measured_ones(size: str, answer: str, expected: str) -> None:
+    meaning = f"which repetition is the {size}; a number"
+    assert as_measured(answer, f"Which squat is the {size}?", meaning, (), (SIZES,)) == expected
+    brief = as_measured("none", f"Which squat is the {size}?", meaning, (), (SIZES,), brief=True)
+    assert brief == ("5" if size == "largest" else "4")
+
+
+def test_of_several_sets_none_is_taken_for_the_one_asked_about() -> None:
+    meaning = "which repetition is the largest; a number"
+    assert as_measured("Two.", "Which is the largest?", meaning, (), (SIZES, SIZES)) == "Two."
