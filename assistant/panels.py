@@ -163,7 +163,7 @@ def facts_html(encoding: ClipEncoding, offset_s: float, limit: int = 30) -> str:
 
 def recognised_html(encoding: ClipEncoding, offset_s: float) -> str:
     """The recognised actions in order, each with a moment to click; nothing where no reader looked."""
-    told = told_actions(encoding.reading) if encoding.reading else ()
+    told = told_actions(encoding.reading, encoding.report) if encoding.reading else ()
     rows = "".join(_item(f, offset_s) for f in told)
     return f'<p>Recognised</p><ul class="facts">{rows}</ul><p>Measured</p>' if rows else ""
 

@@ -18,7 +18,7 @@ from motionqa.assistant.question_kinds import question_kinds
 from motionqa.assistant.released import clip_encoder
 from motionqa.assistant.retrieval import choose_facts, known_facts
 from motionqa.data.cache import EncodingCache
-from motionqa.data.schema import Answer, ClipEncoding, Fact, InputError
+from motionqa.data.schema import Answer, ClipEncoding, Evidence, Fact, InputError
 from motionqa.encoders.clip_encoder import Cancelled, ClipEncoder, EncoderConfig, Progress
 from motionqa.encoders.people import PersonChoice
 
@@ -138,7 +138,7 @@ class ChatSession:
         with self._lock:
             if encoding is self.encoding and text:
                 self.history = (*self.history, (question, text))
-        evidence, shown = cite(text, prompt.facts), ""
+        evidence, shown = _evidence(text, text != written, prompt.facts, encoding.report.facts), ""
         reading = encoding.reading if self.prompt_config.clip != "none" else None
         if reading is not None:
             evidence, shown = (*evidence, *cite_actions(text, reading)), reading.words
@@ -201,6 +201,14 @@ class ChatSession:
             build_prompt(engine.llm, config, question, facts, self.history, reply_tokens, encoding.reading, meaning),
             meaning,
         )
+
+
+def _evidence(text: str, measured: bool, asked: tuple[Fact, ...], known: tuple[Fact, ...]) -> tuple[Evidence, ...]:
+    """The facts that stood beside the question; of an answer that is a measurement, those that it is made of."""
+    if not measured:
+        return cite(text, asked)
+    made_of = tuple(f for f in known if f.text in text and f not in asked)
+    return tuple(e for e in cite(text, (*made_of, *asked)) if e.cited)
 
 
 def _basis(encoding: ClipEncoding, dropped_turns: int, corrected: str = "") -> str:

@@ -122,7 +122,7 @@ def describe(
     encoder = clip_encoder(encoder_config(start_s, lifter, motion), EncodingCache() if cache else None)
     choice = PersonChoice(person_id=person) if person is not None else None
     encoding = encoder.encode(clip, progress_line(), choice)
-    for action in told_actions(encoding.reading) if encoding.reading else ():
+    for action in told_actions(encoding.reading, encoding.report) if encoding.reading else ():
         print(f" ~ {action.start_s:5.1f}-{action.end_s:.1f} s  {action.text}")
     print(in_words(encoding.report, max_tokens))
     for note in (*encoding.notes, *encoding.report.warnings):

@@ -14,7 +14,7 @@ from motionqa.assistant.coaching.exercise_file import load_rules
 from motionqa.assistant.coaching.in_clip import evident_exercises, exercise_in
 from motionqa.assistant.coaching.observed import SURE
 from motionqa.assistant.examples import write_trc
-from motionqa.data.reading import ReadAction
+from motionqa.data.reading import ClipTokens, MotionReading, ReadAction
 from motionqa.data.schema import ClipEncoding, Repetition, RepetitionSet, Segment
 from motionqa.data.synthetic import exercises as made
 from motionqa.data.synthetic import motions
@@ -24,7 +24,7 @@ from motionqa.encoders.kinematics.analyse import analyse
 from motionqa.encoders.kinematics.repetition_names import repeated_verb, with_exercise
 from motionqa.encoders.reader.network import MotionReader, ReaderConfig
 from motionqa.encoders.reader.read import Reader, reader_of
-from motionqa.encoders.reader.words import _without, between
+from motionqa.encoders.reader.words import _without, between, told_actions
 from motionqa.tests.coach_clips import encoded
 
 DONE = tuple(Repetition(t, t + 0.5, t + 1, 80.0) for t in (2.0, 3.0, 4.0))
@@ -74,8 +74,8 @@ def test_only_exercises_marked_so_are_evident() -> None:
 
 
 def test_an_exercise_replaces_what_its_parts_were_taken_for() -> None:
-    before = Segment("walking forwards", 0.0, 1.5)
-    wrong = (Segment("kneeling", 1.8, 4.0), Segment("lying face down", 0.0, 9.0), Segment("moving the head", 2.2, 2.6))
+    before = Segment("walking forwards", 0.0, 1.7)
+    wrong = (Segment("kneeling", 1.8, 4.0), Segment("lying face down", 0.0, 9.0), Segment("bending forward", 1.6, 1.9))
     elbow = RepetitionSet("right elbow flexion", "degrees", ("right_wrist",), DONE[1:], "")
     later = RepetitionSet("left knee flexion", "degrees", ("left_knee",), (Repetition(6, 7, 8, 60),), "squat")
     segments, sets = with_exercise(PUSH_UPS, (before, *wrong), (elbow, later))
@@ -136,3 +136,10 @@ def test_the_encoder_asks_for_the_exercise(
     assert all(not a.name for a in encoding.reading.actions)
     assert any(f.topic == "time" and f.text.startswith("The clip lasts") for f in encoding.report.facts)
     assert np.isclose(encoding.report.repetitions[0].repetitions[-1].depth, 80, atol=25)
+
+
+def test_what_people_see_recognised_names_the_exercise() -> None:
+    reading = MotionReading((read("", 2.0, 5.0), read("walk", 5.5, 9.0)), ClipTokens())
+    report = analyse(render(made.push_up_set((1, 1, 1))), exercise=PUSH_UPS)
+    assert [f.text for f in told_actions(reading, report)] == ["Push-ups (by rule).", "Walk (70%)."]
+    assert [f.text for f in told_actions(reading)] == ["None of the known actions (70%).", "Walk (70%)."]

@@ -13,7 +13,7 @@ from motionqa.assistant.examples import example_files, write_trc
 from motionqa.assistant.grounding import cite, numbers_in, unmeasured_numbers, unmeasured_sides
 from motionqa.assistant.llm import GenerationConfig
 from motionqa.assistant.prompt import LARGE, SMALL, build_prompt, config_for
-from motionqa.assistant.session import ChatSession, Engine
+from motionqa.assistant.session import ChatSession, Engine, _evidence
 from motionqa.data.cache import EncodingCache
 from motionqa.data.schema import Answer, Fact, InputError
 from motionqa.data.synthetic.motions import render, squats, walk
@@ -256,3 +256,16 @@ def test_a_number_with_another_unit_is_marked() -> None:
     assert unmeasured_numbers("She walks at 1.2 m/s from 1.3 s.", "How fast?", facts) == ()
     twice = (Fact("The person squats twice.", "count", 0.0, 2.0),)
     assert unmeasured_numbers("She squats 2 times.", "How many?", twice) == ()
+
+
+def test_an_answer_that_is_a_measurement_shows_what_it_is_made_of() -> None:
+    squats, still, deepest = (
+        Fact("The person squats 5 times.", "count", 0.0, 9.0),
+        Fact("The person stays on the spot.", "travel", 0.0, 9.0),
+        Fact("Repetition 5 of 5 is the largest (99 degrees), repetition 4 the smallest.", "count", 7.0, 9.0),
+    )
+    shown = _evidence(deepest.text, True, (squats, still), (squats, deepest))
+    assert (shown[0].fact, shown[0].cited) == (deepest, True)
+    assert still not in [e.fact for e in shown]
+    assert _evidence("Yes, the feet are in view.", True, (still,), (squats, still)) == ()
+    assert [e.fact for e in _evidence("Five.", False, (squats, still), ())] == [squats, still]

@@ -36,6 +36,10 @@ def named(sets: tuple[RepetitionSet, ...], segments: tuple[Segment, ...]) -> tup
     return tuple(r for r in out if (bool(waving) if r.name == "wave" else not _part_of(r, waving)))
 
 
+SETTLING_S = 0.5
+"""What is named just before and after an exercise is getting into it and out."""
+
+
 def with_exercise(
     exercise: RepetitionSet, segments: tuple[Segment, ...], sets: tuple[RepetitionSet, ...]
 ) -> tuple[tuple[Segment, ...], tuple[RepetitionSet, ...]]:
@@ -44,7 +48,7 @@ def with_exercise(
     whole = Segment(f"doing {exercise.name}s", done[0].start_s, done[-1].end_s, exercise.joints)
 
     def same(s: Segment) -> bool:
-        shared = min(s.end_s, whole.end_s) - max(s.start_s, whole.start_s)
+        shared = min(s.end_s, whole.end_s + SETTLING_S) - max(s.start_s, whole.start_s - SETTLING_S)
         return shared > 0.5 * min(s.end_s - s.start_s, whole.end_s - whole.start_s)
 
     others = tuple(r for r in sets if not _together_in_time(r, exercise))

@@ -95,13 +95,21 @@ def _words(told: Sequence[ToldAction], report: MotionReport, pose: Pose3D) -> st
     return " ".join([*parts, *_knees(report)])
 
 
-def told_actions(reading: MotionReading) -> tuple[Fact, ...]:
-    """The actions as facts with their moments, for people: name, how surely, and what else it may be."""
+def told_actions(reading: MotionReading, report: MotionReport | None = None) -> tuple[Fact, ...]:
+    """The actions as facts with their moments, for people: name, how surely, and what else it may be.
+
+    A movement without a name that the report takes for an exercise is called that.
+    """
+    exercises = [s for s in (report.segments if report else ()) if s.name.startswith("doing ")]
     out = []
     for action in reading.actions:
-        name = action.name or "none of the known actions"
         others = "".join(f", or {n} ({p:.0%})" for n, p in action.alternatives)
-        text = f"{name[:1].upper()}{name[1:]} ({action.probability:.0%}{others})."
+        how = f"{action.probability:.0%}{others}"
+        name = action.name or "none of the known actions"
+        within = [s for s in exercises if min(s.end_s, action.end_s) - max(s.start_s, action.start_s) > 0]
+        if within and not action.name:
+            name, how = within[0].name.removeprefix("doing "), "by rule"
+        text = f"{name[:1].upper()}{name[1:]} ({how})."
         out.append(Fact(text, "order", action.start_s, action.end_s, value=action.probability))
     return tuple(out)
 
