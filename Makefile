@@ -134,7 +134,8 @@ bench-motion_qa: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.motion_captions --data $(MOTION_QA) --mocap $(MOCAP)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.motion_qa_speed
 
-# Motion concepts on UTD-MHAD's skeletons and depth videos; one full run and its ablations a seed, ten minutes each.
+# Motion concepts on UTD-MHAD's skeletons and depth videos: one full run and its ablations a seed, ten minutes each; then
+# the run that is released, twice as long, with its book.
 CONCEPTS ?= runs/concepts
 SEEDS    ?= 0 1 2
 train-concepts: setup
@@ -143,8 +144,10 @@ train-concepts: setup
 	  $(BIN)/python -m motionqa.finetune.pretrain_concepts cpu --features $(CONCEPTS)/features --ablation $$kind \
 	    --loop.seed $$seed --out $(CONCEPTS)/$$kind-$$seed || exit 1; \
 	done; done
-	$(BIN)/python -m motionqa.finetune.concept_book --features $(CONCEPTS)/features --model $(CONCEPTS)/full-0/model \
-	  --out $(CONCEPTS)/full-0/model
+	$(BIN)/python -m motionqa.finetune.pretrain_concepts cpu --features $(CONCEPTS)/features --loop.steps 4000 \
+	  --out $(CONCEPTS)/released
+	$(BIN)/python -m motionqa.finetune.concept_book --features $(CONCEPTS)/features --model $(CONCEPTS)/released/model \
+	  --out $(CONCEPTS)/released/model
 	HF_HUB_OFFLINE=1 $(BIN)/python -m motionqa.eval.build_concept_questions --mocap $(MOCAP) --out $(CONCEPTS)/questions
 
 bench-concepts: setup

@@ -5,13 +5,14 @@
 The folder holds `features` (`motionqa.finetune.concept_features`), ABLATION-SEED/model as
 `motionqa.finetune.pretrain_concepts` wrote them, and `questions` (`motionqa.eval.build_concept_questions`). Values are
 means over the seeds, intervals their range. Rows whose runs are not there have no value, or keep the published one.
+Rows that begin with "released" are of the weights that ship, one model.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 import tyro
 
-from motionqa.assistant.released import lifting
+from motionqa.assistant.released import DEFAULT_CONCEPTS, WEIGHTS, lifting
 from motionqa.data.concept_pairs import ConceptClip
 from motionqa.data.pose_metrics import mpjpe_mm
 from motionqa.data.schema import InputError
@@ -33,7 +34,7 @@ from motionqa.encoders.model_dir import load_model_dir
 from motionqa.eval import concept_question_rows
 from motionqa.eval.benchmark import Row, median_row, publish, published
 from motionqa.eval.concept_questions import load_questions
-from motionqa.eval.concept_runs import LABELLED, NAMES, Kept, Run, Runs, find_runs, token_features
+from motionqa.eval.concept_runs import LABELLED, NAMES, Kept, Run, Runs, find_runs, load_run, token_features
 from motionqa.eval.concept_runs import over_seeds as _over_seeds
 from motionqa.eval.concept_scores import (
     HighEnergy,
@@ -53,6 +54,7 @@ Rows = Iterator[Row]
 over_seeds = partial(_over_seeds, command=COMMAND)
 Array = np.ndarray
 
+RELEASED = "released: "
 K_MEANS = "k-means on DSTformer features"
 
 
@@ -68,6 +70,8 @@ class Config:
     """What `motionqa.eval.build_concept_questions` wrote; without it questions are not measured."""
     reader: ReaderConfig = ReaderConfig()
     """What answers them."""
+    released: Path = WEIGHTS / DEFAULT_CONCEPTS
+    """The concepts that ship, or a folder of weights that might: measured as the runs are."""
     weights: str = "dstformer"
     """The lifter whose features the runs stand on, for the speed."""
 
@@ -261,6 +265,18 @@ def _walking(frames: int) -> Array:
 
 # ---------------------------------------------------------------------------------------------------- main
 
+
+def released_rows(config: Config, kept: Kept, runs: Runs) -> Rows:
+    """What is measured of the runs, of the released weights."""
+    del runs
+    one: Runs = {"full": [load_run(config.released, kept)]}
+    for part in (reconstruction_rows, usage_rows, label_rows, retrieval_rows):
+        for row in part(config, kept, one):
+            if row.value is not None:
+                split = row.split.replace("runs: full 1; intervals: range over seeds", "one model")
+                yield replace(row, id=f"{RELEASED}{row.id}", interval=None, split=split)
+
+
 PARTS: dict[str, Callable[[Config, Kept, Runs], Rows]] = {
     "reconstruction": reconstruction_rows,
     "usage": usage_rows,
@@ -268,6 +284,7 @@ PARTS: dict[str, Callable[[Config, Kept, Runs], Rows]] = {
     "retrieval": retrieval_rows,
     "questions": question_rows,
     "speed": speed_rows,
+    "released": released_rows,
 }
 
 

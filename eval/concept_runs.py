@@ -103,11 +103,16 @@ def find_runs(folder: Path, kept: Kept) -> dict[str, list[Run]]:
     found: dict[str, list[Run]] = {}
     for ablation in ("full", *NAMES):
         for one in sorted(folder.glob(f"{ablation}-[0-9]*/model")):
-            model = load_model_dir(one).model
-            if not isinstance(model, HuMoCon):
-                raise InputError(f"{one} holds a {type(model).__name__}, expected HuMoCon")
-            found.setdefault(ablation, []).append(Run(model, kept))
+            found.setdefault(ablation, []).append(load_run(one, kept))
     return found
+
+
+def load_run(folder: Path, kept: Kept) -> Run:
+    """One trained model. InputError where the folder holds another network."""
+    model = load_model_dir(folder).model
+    if not isinstance(model, HuMoCon):
+        raise InputError(f"{folder} holds a {type(model).__name__}, expected HuMoCon")
+    return Run(model, kept)
 
 
 Runs = dict[str, list[Run]]

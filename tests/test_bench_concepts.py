@@ -36,7 +36,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, dict[str
     for name, seed in (("full", 0), ("full", 1), ("plain", 0)):
         loop = replace(debug.loop, seed=seed, steps=2)
         train(replace(debug, ablation=name, out=folder / "runs" / f"{name}-{seed}", loop=loop))  # type: ignore[arg-type]
-    config = Config(features, folder / "runs")
+    config = Config(features, folder / "runs", released=folder / "runs" / "full-1" / "model")
     kept = Kept(features)
     runs = find_runs(config.runs, kept)
     rows = {r.id: r for name, part in PARTS.items() if name != "speed" for r in part(config, kept, runs)}
@@ -52,7 +52,8 @@ def test_every_measure_of_the_table_has_a_value(measured: tuple[Config, dict[str
         "codes_nmi_above_chance", "codes_probe", "motion_to_video_r1",
         "motion_to_video_r5", "video_to_motion_r1", "video_to_motion_r5",
     }  # fmt: skip
-    assert expected == {k for k, r in rows.items() if r.value is not None}
+    released = {f"released: {k}" for k in expected if not k.startswith("energy_over_plain")}
+    assert expected | released == {k for k, r in rows.items() if r.value is not None}
     assert {k for k, r in rows.items() if r.value is None} == {
         f"{asked}_{a}"
         for asked in ("questions", "questions_motion")
@@ -61,6 +62,16 @@ def test_every_measure_of_the_table_has_a_value(measured: tuple[Config, dict[str
     for row in rows.values():
         if row.value is not None and row.interval is not None:
             assert row.interval[0] <= row.value <= row.interval[1], row.id
+
+
+def test_the_released_weights_are_measured_as_one_run_is(measured: tuple[Config, dict[str, Row]]) -> None:
+    _, rows = measured
+    row, mean = rows["released: motion_mpjpe"], rows["motion_mpjpe"]
+    assert mean.interval is not None
+    assert row.value in mean.interval
+    assert row.interval is None
+    assert row.split.endswith("one model")
+    assert not row.baselines
 
 
 def test_baselines_stand_beside_the_mean_over_seeds(measured: tuple[Config, dict[str, Row]]) -> None:
