@@ -17,6 +17,7 @@ from motionqa.assistant.prompt import BRIEFLY, Prompt, PromptConfig, build_promp
 from motionqa.assistant.question_kinds import question_kinds
 from motionqa.assistant.released import clip_encoder
 from motionqa.assistant.retrieval import choose_facts, known_facts
+from motionqa.assistant.streaming import said_once
 from motionqa.data.cache import EncodingCache
 from motionqa.data.schema import Answer, ClipEncoding, Evidence, Fact, InputError
 from motionqa.encoders.clip_encoder import Cancelled, ClipEncoder, EncoderConfig, Progress
@@ -131,7 +132,7 @@ class ChatSession:
             text += piece
             yield Answer(text.strip(), (), timings, "no")
         timings["answer"] = time.perf_counter() - started
-        written = text.strip()
+        written = said_once(text.strip())
         brief = self.prompt_config.suffix == BRIEFLY
         text = self._asked_again(question, prompt) if refuses(written) else ""
         text = as_measured(text or written, question, meaning, prompt.facts, encoding.report.facts, brief)
@@ -166,7 +167,7 @@ class ChatSession:
         if question_kinds().likelihood_of("unanswerable", question, previous) >= ABOUT_MOVEMENT:
             return ""
         generation = replace(self.engine.generation, never=REFUSING)
-        return "".join(self.engine.llm.stream(prompt.conversation, generation, self._stop)).strip()
+        return said_once("".join(self.engine.llm.stream(prompt.conversation, generation, self._stop)).strip())
 
     def weigh(self, question: str, answers: Sequence[str]) -> tuple[tuple[AnswerLikelihood, ...], Prompt]:
         """How likely each of several answers is, and what it was judged by; the conversation stays as it is.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from motionqa.encoders.device import begin
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
+
+
+LONGEST_ROUND = 30
+"""Tokens after which a small model that repeats itself is found out."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ def stream_reply(
 ) -> Iterator[str]:
     """Pieces of the reply of `generate`, which is given transformers' settings for one reply as keywords.
 
-    It runs beside the caller (`encoders.device.begin`), under the lock, and ends at the next token once `stop` is set.
+    It runs beside the caller (`encoders.device.begin`), under the lock, and ends at the next token once `stop` is set,
+    or where it goes round in a circle.
     Whoever leaves the iteration early stops it too; what it raises is raised here.
     """
     import torch
@@ -56,7 +62,7 @@ def stream_reply(
     failure: list[BaseException] = []
 
     def halt(input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:  # noqa: ARG001
-        done = stop.is_set() or local_stop.is_set()
+        done = stop.is_set() or local_stop.is_set() or goes_round(input_ids[0, -3 * LONGEST_ROUND :].tolist())
         return torch.full((input_ids.shape[0],), done, dtype=torch.bool, device=input_ids.device)
 
     def work() -> None:
@@ -89,6 +95,24 @@ def stream_reply(
         under_way.result()
     if failure:
         raise failure[0]
+
+
+def goes_round(tokens: list[int]) -> bool:
+    """Whether the last tokens, twelve or more, are three or more rounds of the same, each `LONGEST_ROUND` at most."""
+    for size in range(1, LONGEST_ROUND + 1):
+        times = max(3, -(-12 // size))
+        last = tokens[-size * times :]
+        if len(last) == size * times and last[size:] == last[:-size]:
+            return True
+    return False
+
+
+def said_once(text: str) -> str:
+    """A reply that ends going round, with the first round only."""
+    found = re.search(r"(\b.{3,200}?)\1{2,}", text, flags=re.DOTALL)
+    if found is None or not found[1].startswith(text[found.end() :]):
+        return text
+    return text[: found.start()] + found[1].rstrip(" ,;")
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, words: tuple[str, ...]) -> list[list[int]] | None:
